@@ -1,1 +1,18 @@
-//! model
+//! The language of BuildIt: nouns, states, configuration and ports.
+//!
+//! Every floor speaks it and it sees nobody: no tokio, no sqlx, no client. A type lives here when two
+//! floors need the same word for it.
+
+pub mod affected;
+pub mod command;
+pub mod config;
+pub mod diagnostic;
+pub mod id;
+pub mod job;
+pub mod plan;
+pub mod ports;
+pub mod publication;
+pub mod pull;
+pub mod run;
+pub mod stack;
+pub mod time;
