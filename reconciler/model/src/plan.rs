@@ -1,1 +1,190 @@
-//! (being written)
+//! What a plan would do, apart from any file format.
+//!
+//! Invariant: nothing sensitive is in here; values were masked by the plan reader.
+
+use serde::{Deserialize, Serialize};
+
+/// A plan read from its JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanDocument {
+    /// How many of what.
+    pub counts: Counts,
+    /// Changes in display order: the most dangerous first.
+    pub changes: Vec<Change>,
+    /// Changed outputs.
+    pub outputs: Vec<OutputChange>,
+    /// Objects that differ from the state for reasons outside of this plan.
+    pub drift: Vec<Change>,
+    /// Failed or unknown `check` blocks and failed conditions, as text.
+    pub warnings: Vec<String>,
+    /// Is the plan complete (no targets, no deferred changes)?
+    pub complete: bool,
+    /// Did planning end with an error (the document then shows what was planned)?
+    pub errored: bool,
+    /// Does `plantimestamp()` stand in the configuration?
+    pub plan_timestamp: bool,
+    /// The worst of all changes.
+    pub risk: Risk,
+    /// Canonical hash of what the plan would do: root, then one per item, hexadecimal.
+    pub fingerprint: Fingerprint,
+    /// The tool's version that the document names.
+    pub tool_version: String,
+}
+
+/// See docs/concepts: two plans with equal roots would do the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The hash over all items, hexadecimal SHA-256.
+    pub root: String,
+    /// (item key, item hash), sorted by key. Keys are addresses, `output.NAME` and means such as
+    /// `provider.NAME`.
+    pub items: Vec<(String, String)>,
+}
+
+/// Numbers of changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Created.
+    pub add: u32,
+    /// Updated in place.
+    pub change: u32,
+    /// Destroyed.
+    pub destroy: u32,
+    /// Destroyed and created anew; also counted in `add` and `destroy`.
+    pub replace: u32,
+    /// Imported.
+    pub import: u32,
+    /// Moved to another address.
+    pub moved: u32,
+    /// Forgotten (removed from the state only).
+    pub forget: u32,
+    /// Changed outputs.
+    pub outputs: u32,
+    /// Data sources read during the apply.
+    pub read: u32,
+}
+
+/// How dangerous.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Risk {
+    /// Nothing changes.
+    #[default]
+    None,
+    /// Additions and outputs.
+    Low,
+    /// Updates in place.
+    Medium,
+    /// Something is destroyed or replaced, or who-may-what widens.
+    High,
+    /// Something that keeps data is destroyed or replaced.
+    Data,
+}
+
+/// What happens to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Only its address, import or state entry changes.
+    NoOp,
+    /// Created.
+    Create,
+    /// Read during the apply.
+    Read,
+    /// Updated in place.
+    Update,
+    /// Destroyed.
+    Delete,
+    /// Destroyed, then created.
+    DeleteCreate,
+    /// Created, then destroyed.
+    CreateDelete,
+    /// Removed from the state only.
+    Forget,
+}
+
+/// One resource instance that changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its address, such as `aws_subnet.private["c"]`.
+    pub address: String,
+    /// The address before, when it moves.
+    pub previous_address: Option<String>,
+    /// `aws_subnet`.
+    pub resource_type: String,
+    /// Set when it is a deposed object.
+    pub deposed: Option<String>,
+    /// The id that is imported.
+    pub import_id: Option<String>,
+    /// What happens.
+    pub action: Action,
+    /// Why it is replaced or destroyed, in plain words.
+    pub reason: Option<String>,
+    /// Attributes that force the replacement.
+    pub replace_paths: Vec<String>,
+    /// Changed attributes, sorted by path; for creations the ones that are set or unknown.
+    pub attributes: Vec<AttributeChange>,
+    /// Attributes that stay.
+    pub unchanged: u32,
+    /// How dangerous.
+    pub risk: Risk,
+    /// For `Risk::Data`: what kind of store, in plain words ("database").
+    pub data_kind: Option<String>,
+    /// Facts about a data store that is destroyed, such as `deletion_protection = false`.
+    pub facts: Vec<(String, String)>,
+}
+
+/// One attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributeChange {
+    /// Path such as `route[0].nat_gateway_id`.
+    pub path: String,
+    /// Before; `None` when absent.
+    pub before: Option<Shown>,
+    /// After; `None` when absent.
+    pub after: Option<Shown>,
+    /// Does this change force the replacement?
+    pub forces_replacement: bool,
+}
+
+/// A value as it may be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shown {
+    /// Canonical text: strings in quotes, the rest as JSON.
+    Value(String),
+    /// A text of several lines.
+    Lines(String),
+    /// Known after apply.
+    Unknown,
+    /// Sensitive.
+    Sensitive,
+}
+
+/// One output that changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputChange {
+    /// Its name.
+    pub name: String,
+    /// What happens.
+    pub action: Action,
+    /// Before.
+    pub before: Option<Shown>,
+    /// After.
+    pub after: Option<Shown>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanFailure {
+    /// The phase that failed: "init", "plan", "show", or "start".
+    pub phase: String,
+    /// One line, as the tool says it: "S3 bucket \"x\" does not exist".
+    pub headline: String,
+    /// The tool's own error block(s), masked, without ANSI.
+    pub detail: String,
+    /// The file, from the repository root, when the tool names one.
+    pub file: Option<String>,
+    /// Its line.
+    pub line: Option<u32>,
+}

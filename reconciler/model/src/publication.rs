@@ -1,1 +1,274 @@
-//! (being written)
+//! What people are told on GitHub, as typed content, before any Markdown. `bot::render` turns it into texts.
+//!
+//! Invariant: built by `decide` only; a publication is a projection of rows and holds no time of its making,
+//! so that equal rows give equal publications.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::affected::{Affected, ChangedFile};
+use crate::command::CommandError;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, StackName};
+use crate::plan::{PlanDocument, PlanFailure};
+use crate::ports::BaseTrust;
+use crate::pull::Role;
+use crate::run::RunState;
+use crate::stack::{NotYet, Tool};
+use crate::time::Timestamp;
+
+/// The name of a check run.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckName {
+    /// `buildit/plan`, the aggregate.
+    Plan,
+    /// `plan: NAME`, one stack.
+    Stack(StackName),
+}
+
+impl fmt::Display for CheckName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CheckName::Plan => f.write_str("buildit/plan"),
+            CheckName::Stack(stack) => write!(f, "plan: {stack}"),
+        }
+    }
+}
+
+/// A check run's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: CheckName,
+    /// Found again by this on GitHub: `owner/repo#number:name`.
+    pub external_id: String,
+    /// Our page.
+    pub details_url: String,
+    /// What it says. The status, conclusion, title, summary and text follow from it.
+    pub view: View,
+    /// When the work began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+/// The content of a check: the whole pull request, or one stack of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum View {
+    /// The aggregate.
+    Pull(Box<PullView>),
+    /// One stack.
+    Stack(Box<StackRow>),
+}
+
+/// The summary comment's content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What it says.
+    pub view: PullView,
+}
+
+/// All that people are told about the plans of a pull request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PullView {
+    /// The repository.
+    pub repo: RepoName,
+    /// The pull request.
+    pub number: PullNumber,
+    /// The head that this is about.
+    pub head: CommitSha,
+    /// The base tip that it was merged with, once known.
+    pub base: Option<CommitSha>,
+    /// The base branch.
+    pub base_branch: String,
+    /// Our page of the pull request.
+    pub url: String,
+    /// Where things stand.
+    pub standing: Standing,
+    /// Warnings that belong to the pull request, not to one stack (parse findings, unclaimed inputs, parts of
+    /// the configuration that this version does not execute).
+    pub notes: Notes,
+}
+
+/// Where a pull request stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// Git and configuration are being read.
+    Reading,
+    /// From a fork: nothing runs before a writer allows it (not in this version).
+    Fork,
+    /// Into a branch that is not trusted: nothing runs.
+    UntrustedBase {
+        /// What the base is.
+        trust: BaseTrust,
+    },
+    /// A draft, and drafts are not planned.
+    Draft,
+    /// The configuration has errors.
+    ConfigErrors(Diagnostics),
+    /// The merge has conflicts.
+    Conflicts(Vec<RelPath>),
+    /// Nothing that the pull request changes belongs to a stack.
+    Unaffected {
+        /// The changed files.
+        changed: Vec<ChangedFile>,
+    },
+    /// Something of ours, git or GitHub failed and will be tried again or needs an operator.
+    Trouble {
+        /// What, and what to do.
+        message: String,
+    },
+    /// Stacks are planned, or were.
+    Stacks(Vec<StackRow>),
+}
+
+/// What goes below the table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Notes {
+    /// Warnings of configuration and parsing.
+    pub warnings: Vec<Diagnostic>,
+    /// Files that look like inputs and belong to no stack.
+    pub unclaimed: Vec<RelPath>,
+    /// Stacks that the pull request removes.
+    pub removed: Vec<StackName>,
+    /// Stacks that it moves: name, from, to.
+    pub moved: Vec<(StackName, RelPath, RelPath)>,
+    /// Configuration that this version does not execute.
+    pub not_yet: Vec<NotYet>,
+    /// The merge was made by us, since GitHub's test merge was not of this base and head.
+    pub our_merge: bool,
+}
+
+/// One affected stack.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StackRow {
+    /// Its name.
+    pub stack: StackName,
+    /// Its directory.
+    pub path: RelPath,
+    /// The run's number and page.
+    pub run: Option<RunLink>,
+    /// How it stands.
+    pub status: RowStatus,
+    /// Tool and version, once known.
+    pub tool: Option<(Tool, String)>,
+    /// Wall clock time of the job in milliseconds, once ended.
+    pub millis: Option<u64>,
+    /// How this plan compares with the one of the previous head.
+    pub since_last: Option<SinceLast>,
+    /// Was there state to plan against? `Some(false)`: no backend, planned on an empty state.
+    pub state_known: Option<bool>,
+}
+
+/// A run for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunLink {
+    /// "run 1042".
+    pub number: RunNumber,
+    /// Its page.
+    pub url: String,
+}
+
+/// How a stack's plan stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RowStatus {
+    /// Its plan would need something that this version cannot give.
+    NotYet(Vec<NotYet>),
+    /// Waits for a place.
+    Queued {
+        /// Place in the queue, from 1; `None` when unknown.
+        position: Option<u32>,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Runs.
+    Running(RunState),
+    /// Has a plan with changes.
+    Planned(Box<PlanDocument>),
+    /// Has a plan without changes.
+    NoChange,
+    /// Has none, because of this.
+    Failed(PlanFailure),
+    /// Hit its timeout (seconds).
+    TimedOut {
+        /// The timeout.
+        seconds: u64,
+        /// The last lines of the log, masked.
+        tail: String,
+    },
+    /// Cancelled.
+    Cancelled,
+    /// Replaced by a newer push.
+    Superseded,
+}
+
+/// Comparison with the previous plan of the same stack and pull request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinceLast {
+    /// The head of the previous plan.
+    pub head: CommitSha,
+    /// Addresses and outputs whose item differs; empty means the same plan.
+    pub changed: Vec<String>,
+}
+
+/// An answer to a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The command's comment; the reply's hidden marker names it.
+    pub to: CommentId,
+    /// What it says: one entry per line of the comment that is answered.
+    pub parts: Vec<ReplyPart>,
+}
+
+/// One answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReplyPart {
+    /// `help`.
+    Help {
+        /// What the author may do here.
+        role: Role,
+        /// All commands, on our pages.
+        url: String,
+    },
+    /// `status`: where everything stands.
+    Status(Box<PullView>),
+    /// `why`: what waits, for what, since when; and why stacks are affected.
+    Why {
+        /// Where things stand.
+        view: Box<PullView>,
+        /// Reasons of the affected stacks, those that were asked for.
+        affected: Affected,
+    },
+    /// `version`.
+    Version,
+    /// `config`: the effective configuration of the selected stacks, as text.
+    Config(String),
+    /// Not understood.
+    Error(CommandError),
+    /// Understood and refused.
+    Refused {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Done; says what in one line.
+    Done {
+        /// What.
+        message: String,
+    },
+}
+
+/// A reaction to a comment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reaction {
+    /// 👀: accepted.
+    Eyes,
+    /// 👎: refused.
+    ThumbsDown,
+}

@@ -1,0 +1,176 @@
+//! GitHub, seen from the brain. `preview` has its own implementor over a clone and a terminal.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
+use crate::publication::{Check, CheckName, Reaction, Reply, Summary};
+use crate::pull::{PullSnapshot, Role};
+use crate::time::Timestamp;
+
+/// Reads. Every answer is the newest that GitHub has; nothing is cached here but tokens.
+#[async_trait]
+pub trait ForgeRead: Send + Sync {
+    /// Every repository of every installation (resync).
+    async fn repositories(&self) -> Result<Vec<RepoSnapshot>, ForgeError>;
+    /// One repository by name within an installation.
+    async fn repository(&self, installation: InstallationId, name: &RepoName) -> Result<RepoSnapshot, ForgeError>;
+    /// A pull request now.
+    async fn pull(&self, repo: &RepoSnapshot, number: PullNumber) -> Result<PullSnapshot, ForgeError>;
+    /// Open pull requests with their heads (resync).
+    async fn open_pulls(&self, repo: &RepoSnapshot) -> Result<Vec<PullListing>, ForgeError>;
+    /// The tip of a branch; `None` when it is gone.
+    async fn branch(&self, repo: &RepoSnapshot, branch: &str) -> Result<Option<BranchSnapshot>, ForgeError>;
+    /// Comments of a pull request created at or after `since`, oldest first, with whether they were edited.
+    async fn comments(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<CommentSnapshot>, ForgeError>;
+    /// What a person may do on the repository.
+    async fn role(&self, repo: &RepoSnapshot, login: &str) -> Result<Role, ForgeError>;
+    /// How git may fetch this repository now: a token for this repository alone, contents:read.
+    async fn credential(&self, repo: &RepoSnapshot) -> Result<GitCredential, ForgeError>;
+    /// The App's slug: `@slug` is a command prefix, and the author of our comments is `slug[bot]`.
+    async fn slug(&self) -> Result<String, ForgeError>;
+}
+
+/// Writes. All are upserts by our own key, so that repeating one changes nothing.
+#[async_trait]
+pub trait ForgeWrite: Send + Sync {
+    /// Grows when the same publication would be written differently; part of each digest.
+    fn render_version(&self) -> u32;
+    /// Creates or updates the check run of (commit, name). `known` is the id from an earlier write; without
+    /// it the check is looked for by its external id first. Annotations are sent once only.
+    async fn put_check(
+        &self,
+        repo: &RepoSnapshot,
+        commit: &CommitSha,
+        check: &Check,
+        known: Option<CheckRunId>,
+    ) -> Result<CheckRunId, ForgeError>;
+    /// Creates or edits the summary comment of a pull request. Without `known` it is looked for by its hidden
+    /// marker among our own comments first.
+    async fn put_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        known: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError>;
+    /// Answers a command with one short comment; found again by the hidden marker that names the command.
+    async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError>;
+    /// Reacts to a comment; a reaction that is there already is Ok.
+    async fn react(&self, repo: &RepoSnapshot, comment: CommentId, reaction: Reaction) -> Result<(), ForgeError>;
+    /// Hides one of our comments as outdated.
+    async fn minimize(&self, repo: &RepoSnapshot, comment: CommentId) -> Result<(), ForgeError>;
+    /// Names of our check runs on a commit, to find those to close.
+    async fn checks(&self, repo: &RepoSnapshot, commit: &CommitSha)
+    -> Result<Vec<(CheckName, CheckRunId)>, ForgeError>;
+}
+
+/// A repository now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepoSnapshot {
+    /// GitHub's number.
+    pub id: RepoId,
+    /// The installation through which we see it.
+    pub installation: InstallationId,
+    /// `owner/name`.
+    pub name: RepoName,
+    /// The default branch's name.
+    pub default_branch: String,
+    /// Archived or disabled: nothing can be written.
+    pub archived: bool,
+}
+
+/// A line of a list of pull requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullListing {
+    /// Its number.
+    pub number: PullNumber,
+    /// Its head.
+    pub head: CommitSha,
+    /// Last change.
+    pub updated_at: Timestamp,
+}
+
+/// A branch now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BranchSnapshot {
+    /// Its tip.
+    pub tip: CommitSha,
+    /// Is it protected?
+    pub protected: bool,
+}
+
+/// A comment now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommentSnapshot {
+    /// Its id.
+    pub id: CommentId,
+    /// The author's login.
+    pub author: String,
+    /// A bot account?
+    pub author_is_bot: bool,
+    /// Its text now.
+    pub body: String,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// Was it ever edited (GraphQL `lastEditedAt`)?
+    pub edited: bool,
+}
+
+/// Where and with what git fetches. The header's value never shows.
+#[derive(Clone)]
+pub struct GitCredential {
+    /// The repository's URL without any credential.
+    pub url: String,
+    /// The value of the `Authorization` header; `None` for what needs none.
+    pub authorization: Option<SecretString>,
+}
+
+impl fmt::Debug for GitCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GitCredential").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// Why GitHub did not do it. Adapters must choose; "unknown" is not a class.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// Network, 5xx: again later.
+    #[error("GitHub did not answer as it should: {message}")]
+    Passing {
+        /// What happened.
+        message: String,
+    },
+    /// Rate limited until then.
+    #[error("GitHub asks to wait")]
+    RateLimited {
+        /// When to try again.
+        until: Timestamp,
+    },
+    /// Refused: a person must act.
+    #[error("GitHub refused: {message}")]
+    Denied {
+        /// Its words, and what to do.
+        message: String,
+    },
+    /// Not there (any more).
+    #[error("{what} is not there")]
+    Gone {
+        /// What.
+        what: String,
+    },
+    /// We asked wrongly, or the answer cannot be read: a bug of ours.
+    #[error("unexpected: {message}")]
+    Bug {
+        /// What.
+        message: String,
+    },
+}

@@ -1,0 +1,92 @@
+//! terraform and OpenTofu, seen from the brain.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+
+use crate::config::Directory;
+use crate::job::{JobEnd, JobSpec, SourceTree};
+use crate::plan::{PlanDocument, PlanFailure};
+use crate::stack::{Stack, Tool, ToolChoice};
+
+/// Makes jobs for a tool and reads what they leave.
+#[async_trait]
+pub trait IacEngine: Send + Sync {
+    /// Which program plans this stack: its `tool`, else version files, `required_version`, the lock file's
+    /// host, else the server's default; looked up on the machine and downloaded where that is allowed.
+    async fn resolve(&self, choice: Option<&ToolChoice>, directory: &Directory) -> Result<ResolvedTool, IacError>;
+    /// The job of a plan: init, plan without lock into a saved file with `-detailed-exitcode`, `show -json`.
+    /// Collects `plan.bin`, `plan.json` and `lock.hcl`.
+    fn plan_job(&self, request: PlanRequest<'_>) -> Result<JobSpec, IacError>;
+    /// Reads the `show -json` document once: counts, diffs, reasons, outputs, risk, fingerprint. Sensitive
+    /// leaves enter the fingerprint as HMAC(stack key, path, value) and leave as a mask.
+    fn read_plan(&self, document: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError>;
+    /// What a job that did not make a plan failed of, from its end and the tail of its log.
+    fn explain_failure(&self, end: &JobEnd, log_tail: &str) -> PlanFailure;
+}
+
+/// What a plan needs.
+#[derive(Debug)]
+pub struct PlanRequest<'a> {
+    /// The stack.
+    pub stack: &'a Stack,
+    /// The program.
+    pub tool: &'a ResolvedTool,
+    /// The materialised tree, repository root at the top.
+    pub source: SourceTree,
+    /// Secret variables by name.
+    pub secret_var: BTreeMap<String, SecretString>,
+    /// Flags that a command gave.
+    pub options: PlanOptions,
+}
+
+/// Flags of `buildit plan`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct PlanOptions {
+    /// `--destroy`.
+    pub destroy: bool,
+    /// `--refresh-only`.
+    pub refresh_only: bool,
+    /// `--target`.
+    pub target: Vec<String>,
+    /// `--replace`.
+    pub replace: Vec<String>,
+    /// Checked tool arguments after `--`.
+    pub args: Vec<String>,
+}
+
+/// A program on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ResolvedTool {
+    /// Which.
+    pub tool: Tool,
+    /// Its version, such as "1.11.4".
+    pub version: String,
+    /// Where.
+    pub path: PathBuf,
+}
+
+/// Why the tool cannot do it.
+#[derive(Debug, thiserror::Error)]
+pub enum IacError {
+    /// No program of that kind or version; says what to do.
+    #[error("{message}")]
+    NoTool {
+        /// What is missing, where it was looked for, what to do.
+        message: String,
+    },
+    /// The stack cannot be planned as configured; says what and where.
+    #[error("{message}")]
+    Refused {
+        /// What and what to do.
+        message: String,
+    },
+    /// The document is not a plan that we understand.
+    #[error("not a readable plan document: {message}")]
+    Unreadable {
+        /// Where and why.
+        message: String,
+    },
+}
