@@ -1,11 +1,21 @@
 //! Commands in comments: the grammar, pure.
 //!
-//! Only plain paragraph text counts: never code blocks, quotes, headings, links or images. One command per
-//! line, and the line must begin with a prefix.
+//! Owns: which lines of a comment are commands, and what they ask. It never decides whether the author may.
+//!
+//! Invariants: only what a reader of the rendered comment sees as plain paragraph text can run, never code
+//! blocks, quotes, lists, headings, links, images or HTML. One command per line, and the line must begin with
+//! a prefix. Nothing here panics, whatever the text.
+
+mod flags;
+mod lines;
+mod verbs;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::PlanOptions;
+
+/// More commands than this in one comment are one error.
+pub const MAX_COMMANDS: usize = 20;
 
 /// What one line of a comment asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +31,19 @@ pub struct Command {
 pub struct Selector {
     /// `-p`: names or globs.
     pub names: Vec<String>,
-    /// `-d`: directories.
+    /// `-d`: directories from the repository's root, clean; the empty text is the root.
     pub dirs: Vec<String>,
     /// `-w`: a workspace.
     pub workspace: Option<String>,
     /// `-t`: a tag expression.
     pub tags: Option<String>,
+}
+
+impl Selector {
+    /// Selects nothing in particular?
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.dirs.is_empty() && self.workspace.is_none() && self.tags.is_none()
+    }
 }
 
 /// A verb with its own arguments.
@@ -59,8 +76,147 @@ pub enum Verb {
 pub struct CommandError {
     /// The line, cut to 200 characters.
     pub line: String,
-    /// What is wrong.
+    /// What is wrong. Lower-case start, no full stop.
     pub problem: String,
     /// The nearest that exists, or what to write.
     pub hint: Option<String>,
 }
+
+/// What is wrong with the words behind the prefix; the line is added by `parse`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fault {
+    problem: String,
+    hint: Option<String>,
+}
+
+impl Fault {
+    fn new(problem: impl Into<String>) -> Self {
+        Self { problem: problem.into(), hint: None }
+    }
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Which prefix a line begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    /// `buildit`: a word of prose too, so that only a verb behind it makes a command.
+    Bare,
+    /// `/buildit`, `@slug` or a configured one: whatever follows is meant for us.
+    Explicit,
+}
+
+/// The commands of a comment, in order, and the lines that were meant as one and are none.
+///
+/// `body` is the comment as first written. `prefixes` are the configured ones of the trusted base, `slug` is
+/// the App's slug (`@slug` is a prefix). Lines without a prefix are prose and give nothing.
+pub fn parse(body: &str, prefixes: &[String], slug: &str) -> Vec<Result<Command, CommandError>> {
+    let mut found = Vec::new();
+    for line in lines::plain(body) {
+        let Some(result) = command(&line, prefixes, slug) else { continue };
+        if found.len() == MAX_COMMANDS {
+            let fault = Fault::new(format!("more than {MAX_COMMANDS} commands in one comment"))
+                .hint("the rest is not read; write them in another comment");
+            found.push(Err(error(&line.text, fault)));
+            break;
+        }
+        found.push(result.map_err(|fault| error(&line.text, fault)));
+    }
+    found
+}
+
+fn error(line: &str, fault: Fault) -> CommandError {
+    CommandError { line: line.chars().take(200).collect(), problem: fault.problem, hint: fault.hint }
+}
+
+fn command(line: &lines::Line, prefixes: &[String], slug: &str) -> Option<Result<Command, Fault>> {
+    let (prefix, rest) = split_prefix(&line.text, prefixes, slug)?;
+    let first = rest.split_whitespace().next();
+    if prefix == Prefix::Bare {
+        let meant = first.map_or(line.alone, |word| verbs::is_near_verb(word));
+        if !meant {
+            return None;
+        }
+    }
+    if first.is_none() {
+        return Some(Ok(Command { verb: Verb::Help, select: Selector::default() }));
+    }
+    Some(words(line, rest).and_then(|words| verbs::read(&words)))
+}
+
+/// The prefix that the line begins with, and what stands behind it.
+fn split_prefix<'a>(line: &'a str, prefixes: &[String], slug: &str) -> Option<(Prefix, &'a str)> {
+    let mention = format!("@{slug}");
+    let explicit = std::iter::once("/buildit")
+        .chain((!slug.is_empty()).then_some(mention.as_str()))
+        .chain(prefixes.iter().map(|p| p.trim()).filter(|p| !p.is_empty() && !p.eq_ignore_ascii_case("buildit")));
+    for prefix in explicit {
+        if let Some(rest) = after_prefix(line, prefix) {
+            return Some((Prefix::Explicit, rest));
+        }
+    }
+    after_prefix(line, "buildit").map(|rest| (Prefix::Bare, rest))
+}
+
+/// What stands behind `prefix`, which must end at white space or at the line's end.
+fn after_prefix<'a>(line: &'a str, prefix: &str) -> Option<&'a str> {
+    let head = line.get(..prefix.len())?;
+    let rest = line.get(prefix.len()..)?;
+    let fits = head.eq_ignore_ascii_case(prefix) && rest.chars().next().is_none_or(char::is_whitespace);
+    fits.then(|| rest.trim())
+}
+
+/// The words behind the prefix, with shell-style quoting.
+fn words(line: &lines::Line, rest: &str) -> Result<Vec<String>, Fault> {
+    if line.decorated {
+        return Err(Fault::new("a command is plain text, without links, images or HTML")
+            .hint("write the names as plain words; put the whole command into one pair of backticks if you like"));
+    }
+    if let Some(c) = rest.chars().find(|c| is_hidden(*c)) {
+        return Err(Fault::new(format!("there is a character that cannot be seen (U+{:04X})", u32::from(c)))
+            .hint("type the line anew instead of pasting it"));
+    }
+    if let Some(c) = rest.chars().find(|c| matches!(c, '\u{2018}'..='\u{201f}')) {
+        return Err(Fault::new(format!("`{c}` does not quote here")).hint("use the straight quotes \" or '"));
+    }
+    if let Some(word) = rest.split_whitespace().find(|w| w.starts_with(['\u{2010}', '\u{2011}', '\u{2012}', '–', '—']))
+    {
+        return Err(Fault::new(format!("`{word}` begins with a dash that is none")).hint("write flags with - or --"));
+    }
+    let spaced = keep_hashes(&rest.replace(['\u{a0}', '\u{202f}'], " "));
+    shlex::split(&spaced).ok_or_else(|| {
+        Fault::new("a quote is not closed").hint("close it, or put a \\ in front of a quote that is meant as such")
+    })
+}
+
+/// Does the character change what a reader sees without being seen?
+fn is_hidden(c: char) -> bool {
+    (c.is_control() && c != '\t')
+        || matches!(u32::from(c),
+            0xad | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f | 0x202a..=0x202e
+            | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb | 0xe0000..=0xe0fff)
+}
+
+/// `shlex` takes a word that begins with `#` for a comment; here it is `#118`, a pull request.
+fn keep_hashes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4);
+    let mut quote = None;
+    let mut before = ' ';
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open && before != '\\' => quote = None,
+            Some(_) => {}
+            None if matches!(c, '\'' | '"') && before != '\\' => quote = Some(c),
+            None if c == '#' && before.is_whitespace() => out.push('\\'),
+            None => {}
+        }
+        out.push(c);
+        before = c;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;
