@@ -1,1 +1,3 @@
-//! bot
+//! The outside world of BuildIt: GitHub, the command line, pages, texts, and the composition root.
+
+pub mod render;
