@@ -101,6 +101,8 @@ pub enum Action {
     CreateDelete,
     /// Removed from the state only.
     Forget,
+    /// Something that this version does not know; `Change::reason` names it. Treated as dangerous.
+    Other,
 }
 
 /// One resource instance that changes.

@@ -20,7 +20,8 @@ pub trait Executor: Send + Sync {
     /// What is known of the job now.
     async fn status(&self, job: &JobName) -> Result<JobStatus, ExecError>;
     /// Events from the cursor on, live until the end; the last item is `Ended`. Dropping the stream only stops
-    /// reading. The same cursor gives the same events again, without gap or repetition.
+    /// reading. The same cursor gives the same events again, without gap or repetition; the cursor behind
+    /// `Ended` is that of `Ended` itself, so that every stream of an ended job ends with it.
     fn events(&self, job: &JobName, from: Cursor) -> BoxStream<'static, Result<JobEvent, ExecError>>;
     /// A collected file, once the job has ended. `Absent` when the job left none of that name.
     async fn file(&self, job: &JobName, name: &FileName) -> Result<BoxStream<'static, io::Result<Bytes>>, ExecError>;
@@ -65,6 +66,12 @@ pub enum ExecError {
     Absent {
         /// Which.
         what: String,
+    },
+    /// The job as such cannot be started here; asking again will not help.
+    #[error("{reason}")]
+    Refused {
+        /// What is wrong with it.
+        reason: String,
     },
     /// The executor itself cannot work; a person must mend it.
     #[error("{reason}")]

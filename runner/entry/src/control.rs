@@ -1,0 +1,103 @@
+//! When and why the job is stopped: requests, signals, the timeout, the grace.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Why the job is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Asked from outside.
+    Interrupt,
+    /// It took too long.
+    Timeout,
+    /// Killed from outside.
+    Kill,
+}
+
+/// What has to be done to the running step now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Nothing.
+    GoOn,
+    /// One SIGINT to its process.
+    Interrupt,
+    /// SIGKILL to everything.
+    Kill,
+}
+
+/// The state of stopping over all steps.
+pub(crate) struct Control<'a> {
+    dir: &'a Path,
+    signalled: Arc<AtomicBool>,
+    deadline: Option<Instant>,
+    grace: Duration,
+    cause: Option<Cause>,
+    kill_at: Option<Instant>,
+    interrupt_sent: bool,
+    killed: bool,
+}
+
+impl<'a> Control<'a> {
+    /// Starts the clock of the timeout and takes over the signals: later ones are swallowed by the same flag.
+    pub(crate) fn new(dir: &'a Path, timeout: Duration, grace: Duration) -> io::Result<Self> {
+        let signalled = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(SIGINT, Arc::clone(&signalled))?;
+        signal_hook::flag::register(SIGTERM, Arc::clone(&signalled))?;
+        signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
+        let deadline = Instant::now().checked_add(timeout);
+        Ok(Self { dir, signalled, deadline, grace, cause: None, kill_at: None, interrupt_sent: false, killed: false })
+    }
+
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
+    /// Did anything have to be killed?
+    pub(crate) fn was_killed(&self) -> bool {
+        self.killed
+    }
+
+    /// Sees requests, signals and the clock.
+    pub(crate) fn look(&mut self) {
+        let now = Instant::now();
+        if self.cause != Some(Cause::Kill) && self.dir.join("kill").exists() {
+            self.cause = Some(Cause::Kill);
+            self.kill_at = Some(now);
+        }
+        if self.cause.is_some() {
+            return;
+        }
+        if self.signalled.load(Ordering::Relaxed) || self.dir.join("interrupt").exists() {
+            self.stop(Cause::Interrupt, now);
+        } else if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stop(Cause::Timeout, now);
+        }
+    }
+
+    fn stop(&mut self, cause: Cause, now: Instant) {
+        self.cause = Some(cause);
+        self.kill_at = now.checked_add(self.grace);
+    }
+
+    /// What to do to the running step; each order is given once.
+    pub(crate) fn order(&mut self) -> Order {
+        self.look();
+        if self.killed || self.cause.is_none() {
+            return Order::GoOn;
+        }
+        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+            self.killed = true;
+            return Order::Kill;
+        }
+        if !self.interrupt_sent && self.cause != Some(Cause::Kill) {
+            self.interrupt_sent = true;
+            return Order::Interrupt;
+        }
+        Order::GoOn
+    }
+}

@@ -1,0 +1,195 @@
+//! One step: start it, carry its output, obey the control, leave nothing of it behind.
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::control::{Control, Order};
+use crate::log::{Kind, LogWriter};
+use crate::processes;
+use crate::spec::{Secrets, Spec, Step, StepEnd};
+
+/// How often requests are looked for while nothing else happens.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long an ended step's output may still come: somebody else holds its pipe.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What became of a step.
+pub(crate) enum Ran {
+    /// It ended.
+    Ended(StepEnd),
+    /// It never began, for this reason.
+    CannotStart(String),
+}
+
+/// Runs one step to its end.
+pub(crate) fn run(
+    dir: &Path,
+    spec: &Spec,
+    step: &Step,
+    secrets: &Secrets,
+    control: &mut Control<'_>,
+    log: &mut LogWriter,
+) -> io::Result<Ran> {
+    log.step_started(&step.name)?;
+    let begun = Instant::now();
+    let mut child = match command(dir, spec, step, secrets).and_then(|mut command| start(&mut command, step)) {
+        Ok(child) => child,
+        Err(reason) => return Ok(Ran::CannotStart(reason)),
+    };
+    let group = Pid::from_child(&child);
+    processes::record(dir, "step.json", group);
+    let mut pipes = pipes(&mut child)?;
+    let attended = attend(&mut child, group, &mut pipes, control, log);
+    if attended.is_err() {
+        // The log cannot be written: nobody would see what the step does.
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = child.wait();
+    }
+    processes::sweep(group);
+    let status = attended?;
+    drain(&mut pipes, log)?;
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Ran::Ended(StepEnd { name: step.name.clone(), code: status.code(), signal: status.signal(), millis }))
+}
+
+fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets) -> Result<Command, String> {
+    let root = dir.join(crate::WORK);
+    let within = if step.dir.is_empty() { root.clone() } else { root.join(&step.dir) };
+    if !within.is_dir() {
+        return Err(format!("the directory {:?} does not exist in the source", step.dir));
+    }
+    let (program, arguments) = step.argv.split_first().ok_or("no program is named")?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(within).env_clear().envs(environment(spec, secrets));
+    command.stdin(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    match &step.stdout {
+        None => command.stdout(Stdio::piped()),
+        Some(path) => command.stdout(Stdio::from(output_file(&root, path)?)),
+    };
+    Ok(command)
+}
+
+fn output_file(root: &Path, path: &str) -> Result<std::fs::File, String> {
+    let no_follow = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(no_follow)
+        .open(root.join(path))
+        .map_err(|error| format!("cannot write {path:?}: {error}"))
+}
+
+fn environment<'a>(spec: &'a Spec, secrets: &'a Secrets) -> BTreeMap<&'a str, std::ffi::OsString> {
+    let mut all = BTreeMap::new();
+    for name in &spec.inherit {
+        if let Some(value) = std::env::var_os(name) {
+            all.insert(name.as_str(), value);
+        }
+    }
+    all.extend(spec.env.iter().map(|(name, value)| (name.as_str(), value.into())));
+    all.extend(secrets.secret_env.iter().map(|(name, value)| (name.as_str(), value.into())));
+    all
+}
+
+fn start(command: &mut Command, step: &Step) -> Result<Child, String> {
+    command.spawn().map_err(|error| {
+        let program = step.argv.first().map(String::as_str).unwrap_or_default();
+        match error.kind() {
+            io::ErrorKind::NotFound => format!("the program {program:?} was not found"),
+            io::ErrorKind::PermissionDenied => format!("the program {program:?} may not be executed"),
+            _ => format!("the program {program:?} could not be started: {error}"),
+        }
+    })
+}
+
+struct Pipe {
+    kind: Kind,
+    file: std::fs::File,
+}
+
+fn pipes(child: &mut Child) -> io::Result<Vec<Pipe>> {
+    let stdout = child.stdout.take().map(|pipe| (Kind::Stdout, OwnedFd::from(pipe)));
+    let stderr = child.stderr.take().map(|pipe| (Kind::Stderr, OwnedFd::from(pipe)));
+    [stdout, stderr]
+        .into_iter()
+        .flatten()
+        .map(|(kind, fd)| {
+            rustix::io::ioctl_fionbio(&fd, true)?;
+            Ok(Pipe { kind, file: fd.into() })
+        })
+        .collect()
+}
+
+/// Until the child has ended.
+fn attend(
+    child: &mut Child,
+    group: Pid,
+    pipes: &mut Vec<Pipe>,
+    control: &mut Control<'_>,
+    log: &mut LogWriter,
+) -> io::Result<ExitStatus> {
+    loop {
+        // Without pipes the end is near, or the child closed them and works on.
+        let wait = if pipes.is_empty() { Duration::from_millis(3) } else { LOOK };
+        wait_readable(pipes, wait);
+        carry(pipes, log)?;
+        match control.order() {
+            Order::GoOn => {}
+            // Never waited for yet, so the number is still the child's own.
+            Order::Interrupt => drop(kill_process(group, Signal::INT)),
+            Order::Kill => drop(kill_process_group(group, Signal::KILL)),
+        }
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+    }
+}
+
+fn wait_readable(pipes: &[Pipe], wait: Duration) {
+    let mut fds: Vec<PollFd<'_>> =
+        pipes.iter().map(|pipe| PollFd::from_borrowed_fd(pipe.file.as_fd(), PollFlags::IN)).collect();
+    let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
+    // An error is a signal or a full table: the loop looks again either way.
+    let _ = poll(&mut fds, Some(&timeout));
+}
+
+/// Takes over what is there; drops pipes that ended.
+fn carry(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<bool> {
+    let mut buffer = vec![0_u8; 64 * 1024];
+    let mut any = false;
+    let mut failed = None;
+    pipes.retain_mut(|pipe| match pipe.file.read(&mut buffer) {
+        Ok(0) => false,
+        Ok(n) => {
+            any = true;
+            if let Err(error) = log.output(pipe.kind, &buffer[..n]) {
+                failed = Some(error);
+            }
+            true
+        }
+        Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+    });
+    failed.map_or(Ok(any), Err)
+}
+
+/// What an ended step left in its pipes.
+fn drain(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<()> {
+    let until = Instant::now() + DRAIN;
+    while !pipes.is_empty() && Instant::now() < until {
+        wait_readable(pipes, Duration::from_millis(20));
+        carry(pipes, log)?;
+    }
+    Ok(())
+}
