@@ -119,6 +119,10 @@ fn resource(lines: &mut Vec<Line>, change: &Change, width: usize) {
             notes.push("removed from the state only, not destroyed".to_owned());
             '!'
         }
+        Action::Other => {
+            notes.push("an action that this version does not know".to_owned());
+            '-'
+        }
         Action::Update | Action::NoOp => '!',
     };
     if let Some(id) = &change.import_id {

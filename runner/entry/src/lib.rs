@@ -73,11 +73,8 @@ fn prepare(dir: &Path) -> io::Result<Job<'_>> {
     let log = LogWriter::create(&dir.join("log"), spec.log_limit)?;
     processes::adopt_orphans();
     processes::record(dir, "entry.json", rustix::process::getpid());
-    let control = Control::new(
-        dir,
-        Duration::from_millis(spec.timeout_millis),
-        Duration::from_millis(spec.grace_millis),
-    )?;
+    let control =
+        Control::new(dir, Duration::from_millis(spec.timeout_millis), Duration::from_millis(spec.grace_millis))?;
     fs::File::create_new(dir.join("started"))?.sync_all()?;
     fs::File::open(dir)?.sync_all()?;
     let _ = io::stderr().write_all(STARTED.as_bytes());

@@ -133,7 +133,9 @@ mod tests {
         let Decoded::Frame(first, length) = decode(&bytes) else { panic!("a whole frame") };
         assert_eq!((first.kind, first.at, first.payload), (Kind::StepStarted, 7, &b"init"[..]));
         let second = &bytes[length..];
-        assert!(matches!(decode(second), Decoded::Frame(Frame { kind: Kind::Stderr, at: -1, payload: b"\xff\x00out" }, n) if n == second.len()));
+        assert!(
+            matches!(decode(second), Decoded::Frame(Frame { kind: Kind::Stderr, at: -1, payload: b"\xff\x00out" }, n) if n == second.len())
+        );
         for cut in 0..second.len() {
             let Decoded::More(needed) = decode(&second[..cut]) else { panic!("torn at {cut} is no frame") };
             assert!(needed > cut);

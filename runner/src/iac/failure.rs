@@ -222,8 +222,12 @@ mod tests {
         assert_eq!(failure.detail, "panic: runtime error\ngoroutine 1");
         end.outcome = Outcome::TimedOut { step: "plan".to_owned() };
         assert_eq!(explain(&end, "").headline, "plan did not end in time");
-        end.outcome = Outcome::CannotStart { step: "init".to_owned(), reason: "the program \"x\" was not found".to_owned() };
+        end.outcome =
+            Outcome::CannotStart { step: "init".to_owned(), reason: "the program \"x\" was not found".to_owned() };
         let failure = explain(&end, "");
-        assert_eq!((failure.phase.as_str(), failure.headline.as_str()), ("start", "init could not be started: the program \"x\" was not found"));
+        assert_eq!(
+            (failure.phase.as_str(), failure.headline.as_str()),
+            ("start", "init could not be started: the program \"x\" was not found")
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::id::{FileName, RelPath};
-use model::job::{JobSpec, Step, Stdout};
+use model::job::{JobSpec, Stdout, Step};
 use model::ports::{IacError, PlanRequest};
 use model::stack::{Stack, StateChoice, Tool, Value};
 use secrecy::SecretString;

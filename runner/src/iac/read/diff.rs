@@ -165,8 +165,7 @@ fn pairs(sides: Sides<'_>) -> Vec<(Option<usize>, Option<usize>)> {
     // Quadratic only within reason.
     let search = left.len().saturating_mul(afters - prefix) <= 250_000;
     for after in prefix..afters {
-        let equal =
-            left.iter().position(|before| search && sides.item(Some(*before), Some(after)).is_equal());
+        let equal = left.iter().position(|before| search && sides.item(Some(*before), Some(after)).is_equal());
         match equal {
             Some(at) => drop(left.remove(at)),
             None => rest.push(after),

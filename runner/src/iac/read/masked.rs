@@ -138,8 +138,7 @@ fn each(raw: &RawValue, found: &mut dyn FnMut(Value) -> Result<(), IacError>) ->
     if !raw.get().starts_with('[') {
         return found(whole(raw)?);
     }
-    let items: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|error| unreadable("a section", &error))?;
+    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|error| unreadable("a section", &error))?;
     items.into_iter().try_for_each(|item| found(whole(item)?))
 }
 

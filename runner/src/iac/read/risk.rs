@@ -160,9 +160,13 @@ fn facts(raw: &RawChange) -> Vec<(String, String)> {
         let version = get("engine_version").or_else(|| get("version")).map(|v| format!(" {v}")).unwrap_or_default();
         facts.push(("engine".to_owned(), format!("{engine}{version}")));
     }
-    for (name, unit) in
-        [("allocated_storage", "GiB"), ("size", "GiB"), ("disk_size_gb", "GiB"), ("storage_mb", "MiB"), ("size_gb", "GiB")]
-    {
+    for (name, unit) in [
+        ("allocated_storage", "GiB"),
+        ("size", "GiB"),
+        ("disk_size_gb", "GiB"),
+        ("storage_mb", "MiB"),
+        ("size_gb", "GiB"),
+    ] {
         if let Some(size) = get(name).filter(|size| size.parse::<u64>().is_ok_and(|size| size > 0)) {
             facts.push(("size".to_owned(), format!("{size} {unit}")));
             break;
