@@ -317,6 +317,14 @@ impl Model {
         self.repository(repository)?.runs.get(&id).ok_or_else(|| Error::NotFound(format!("check run {id}")))
     }
 
+    /// The newest run of a name at the head of a pull request.
+    pub(crate) fn newest_check(&self, repository: u64, number: u64, name: &str) -> Result<u64, Error> {
+        let it = self.repository(repository)?;
+        let head = &it.pull(number)?.head_sha;
+        let found = it.runs.values().filter(|run| run.head_sha == *head && run.name == name).map(|run| run.id).max();
+        found.ok_or_else(|| Error::NotFound(format!("check {name} on pull request {number}")))
+    }
+
     /// The Re-run button of one check: only its app is told, and the run itself stays as it is.
     pub(crate) fn rerequest_run(&mut self, repository: u64, id: u64, actor: u64) -> Result<(), Error> {
         let (app, suite) = {

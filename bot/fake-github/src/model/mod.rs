@@ -15,6 +15,7 @@ pub(crate) mod review;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use crate::Options;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::git::Person;
@@ -32,6 +33,10 @@ pub(crate) struct Model {
     pub(crate) clock: Clock,
     /// `mergeable` is there at once; otherwise null until it is asked for the first time.
     pub(crate) mergeable_at_once: bool,
+    /// Everything is checked against GitHub's description.
+    pub(crate) validate: bool,
+    /// The view lets its visitor be anybody.
+    pub(crate) act_as_anyone: bool,
     next_id: u64,
     pub(crate) accounts: BTreeMap<u64, Account>,
     pub(crate) tokens: HashMap<String, Token>,
@@ -44,12 +49,14 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(url: String, data: PathBuf, clock: Clock, mergeable_at_once: bool) -> Model {
+    pub(crate) fn new(url: String, data: PathBuf, options: &Options) -> Model {
         Model {
             url,
             data,
-            clock,
-            mergeable_at_once,
+            clock: options.clock.clone(),
+            mergeable_at_once: options.mergeable_at_once,
+            validate: options.validate,
+            act_as_anyone: options.act_as_anyone,
             next_id: 1000,
             accounts: BTreeMap::new(),
             tokens: HashMap::new(),

@@ -1,0 +1,160 @@
+//! Owns the socket: HTTP in and out, which room answers what. Never knows GitHub's rules.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+
+use crate::git_http::{self, GitRequest};
+use crate::model::Model;
+use crate::rest::{self, Incoming};
+use crate::webhook::Http;
+
+/// The largest request: a pack of a push.
+const LIMIT: usize = 256 << 20;
+
+/// What every room shares.
+pub(crate) struct Shared {
+    model: Mutex<Model>,
+    pub(crate) http: Http,
+    /// Pushes run one at a time, so that what each moved is known.
+    pub(crate) pushing: tokio::sync::Mutex<()>,
+}
+
+impl Shared {
+    pub(crate) fn new(model: Model, http: Http) -> Shared {
+        Shared { model: Mutex::new(model), http, pushing: tokio::sync::Mutex::new(()) }
+    }
+
+    pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(dispatch).with_state(shared)
+}
+
+async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, LIMIT).await else { return plain(413, "too large") };
+    let path = head.uri.path().to_owned();
+    let query = pairs(head.uri.query().unwrap_or_default());
+    if let Some(below) = path.strip_prefix("/api/v3") {
+        let incoming = Incoming {
+            method: head.method.to_string(),
+            path: if below.is_empty() { "/".into() } else { below.to_owned() },
+            query,
+            authorization: text(&head.headers, "authorization"),
+            body: body.to_vec(),
+        };
+        return api(shared, incoming).await;
+    }
+    if let Some((repository, action)) = path.trim_start_matches('/').split_once(".git/") {
+        let request = GitRequest {
+            repository: repository.to_owned(),
+            action: action.to_owned(),
+            service: query.get("service").cloned(),
+            protocol: text(&head.headers, "git-protocol"),
+            authorization: text(&head.headers, "authorization"),
+            gzip: text(&head.headers, "content-encoding").is_some_and(|it| it == "gzip"),
+            body,
+        };
+        return git(&shared, request).await;
+    }
+    plain(404, "Not Found")
+}
+
+/// Answers REST in a thread that may wait for git.
+async fn api(shared: Arc<Shared>, incoming: Incoming) -> Response {
+    let done = tokio::task::spawn_blocking(move || {
+        let mut model = shared.model();
+        model.requests += 1;
+        let id = format!("FAKE:{:06}", model.requests);
+        let outcome = rest::answer(&mut model, &incoming);
+        let link = outcome.pages.and_then(|(page, last)| links(&model.api(), &incoming, page, last));
+        (id, outcome, link)
+    })
+    .await;
+    let Ok((id, outcome, link)) = done else { return plain(500, "the double panicked; see its log") };
+    let mut response = Response::builder()
+        .status(outcome.status)
+        .header("X-GitHub-Request-Id", id)
+        .header("X-GitHub-Media-Type", "github.v3; format=json")
+        .header("X-GitHub-Enterprise-Version", "3.19.0")
+        .header("X-RateLimit-Limit", "5000")
+        .header("X-RateLimit-Remaining", "4999");
+    if let Some(link) = link {
+        response = response.header(header::LINK, link);
+    }
+    let body = match outcome.body {
+        Some(body) => {
+            response = response.header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+            Body::from(body.to_string())
+        }
+        None => Body::empty(),
+    };
+    response.body(body).unwrap_or_else(|_| plain(500, "an answer could not be written"))
+}
+
+async fn git(shared: &Arc<Shared>, request: GitRequest) -> Response {
+    let answer = git_http::answer(shared, request).await;
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header(header::CONTENT_TYPE, answer.kind)
+        .header(header::CACHE_CONTROL, "no-cache, max-age=0, must-revalidate");
+    if answer.status == 401 {
+        response = response.header(header::WWW_AUTHENTICATE, "Basic realm=\"GitHub\"");
+    }
+    response.body(Body::from(answer.body)).unwrap_or_else(|_| plain(500, "an answer could not be written"))
+}
+
+/// A short plain answer.
+pub(crate) fn plain(status: u16, message: &str) -> Response {
+    let mut response = Response::new(Body::from(Bytes::copy_from_slice(message.as_bytes())));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// Reads `a=b&c=d`.
+pub(crate) fn pairs(query: &str) -> BTreeMap<String, String> {
+    let decode = |text: &str| rest::decoded(&text.replace('+', " "));
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+}
+
+/// GitHub's `Link` header; `None` when there is one page only.
+fn links(api: &str, incoming: &Incoming, page: usize, last: usize) -> Option<String> {
+    let address = |page: usize| {
+        let others = incoming.query.iter().filter(|(name, _)| *name != "page");
+        let mut query: Vec<String> = others.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        query.push(format!("page={page}"));
+        format!("{api}{}?{}", incoming.path, query.join("&"))
+    };
+    let mut all = Vec::new();
+    if page > 1 {
+        all.push(format!("<{}>; rel=\"prev\"", address(page - 1)));
+    }
+    if page < last {
+        all.push(format!("<{}>; rel=\"next\"", address(page + 1)));
+        all.push(format!("<{}>; rel=\"last\"", address(last)));
+    }
+    if page > 1 {
+        all.push(format!("<{}>; rel=\"first\"", address(1)));
+    }
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
