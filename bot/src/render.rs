@@ -41,4 +41,6 @@ pub fn reply_marker(to: CommentId) -> String {
 pub const BUDGET: usize = 60_000;
 
 #[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
 mod tests;

@@ -40,8 +40,10 @@ pub(super) fn body(view: &PullView, budget: usize) -> String {
             length(&head) + length(&foot) + length(&fixed.before) + length(&fixed.errors) + length(&fixed.after) + 8;
         if used <= budget || limits.rows == FEW_ROWS {
             let sections = plans.within(budget.saturating_sub(used));
-            let text = format!("{head}\n{}{}{sections}\n{}", fixed.before, fixed.errors, fixed.after);
-            return format!("{}\n\n{foot}", text.trim_end());
+            let middle = format!("{}{}{sections}", fixed.before, fixed.errors);
+            let parts = [head.as_str(), &middle, &fixed.after];
+            let text: Vec<&str> = parts.into_iter().map(str::trim_end).filter(|part| !part.is_empty()).collect();
+            return format!("{}\n\n{foot}", text.join("\n\n"));
         }
         limits = match limits.error {
             6_000 => Limits { error: 800, ..limits },

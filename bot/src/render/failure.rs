@@ -22,7 +22,8 @@ pub(super) fn body(row: &StackRow, limit: usize) -> Option<String> {
         RowStatus::Failed(failure) => {
             let detail = if failure.detail.trim().is_empty() { &failure.headline } else { &failure.detail };
             let mut out = fence("", &ends(detail, limit));
-            if let Some(place) = place(failure) {
+            let named = failure.file.as_deref().is_some_and(|file| detail.contains(file));
+            if let Some(place) = place(failure).filter(|_| !named) {
                 out.push_str(&format!("\nIn {}.", code(&place)));
             }
             if let Some(page) = page {

@@ -260,7 +260,8 @@ fn ended_headline(tally: &Tally, stacks: &str, danger: Option<&str>) -> String {
     }
     let parts: Vec<String> =
         rest.iter().filter(|(number, _)| *number > 0).map(|(number, words)| format!("{number} {words}")).collect();
-    let danger = danger.map(|danger| format!(" · **{danger} would be destroyed**")).unwrap_or_default();
+    let danger =
+        danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger.as_ref()))).unwrap_or_default();
     format!("{stacks}: {}{danger}", parts.join(", "))
 }
 
@@ -309,7 +310,12 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
                     format!("**Next:** correct it and push, or comment {}.", code(&format!("buildit plan -p {name}")))
                 }
             };
-            verdict(Status::ended("failure"), &format!("{short}: {phase}"), format!("{marked}: {phase}"), &next)
+            verdict(
+                Status::ended("failure"),
+                &format!("{short}: {phase}"),
+                format!("{marked}: {}", inline(&phase)),
+                &next,
+            )
         }
         RowStatus::TimedOut { seconds, .. } => {
             let after = format!("no end after {}", words::duration(seconds * 1000));
@@ -350,7 +356,8 @@ fn planned(name: &str, marked: &str, plan: &PlanDocument) -> Verdict {
             format!("{}: {sum}", cut(name, room))
         }
     };
-    let danger = danger.map(|danger| format!(" · **{danger} would be destroyed**")).unwrap_or_default();
+    let danger =
+        danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger.as_ref()))).unwrap_or_default();
     let headline = format!("{marked}: {}{danger}", words::sentence(plan.counts));
     verdict(Status::ended("success"), &title, headline, REVIEW)
 }

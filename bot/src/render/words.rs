@@ -113,11 +113,9 @@ pub fn cell(c: Counts) -> String {
     if c.replace > 0 {
         parts.push(format!("({} replaced)", c.replace));
     }
-    let others = others(c);
-    if !others.is_empty() {
-        parts.push(others.join(", "));
-    }
-    if parts.is_empty() { "changes".to_owned() } else { parts.join(" ") }
+    let signs = parts.join(" ");
+    let all: Vec<String> = std::iter::once(signs).filter(|signs| !signs.is_empty()).chain(others(c)).collect();
+    if all.is_empty() { "changes".to_owned() } else { all.join(", ") }
 }
 
 /// In words: "1 to add, 1 to change, nothing destroyed".
