@@ -1,1 +1,7 @@
 //! Integration tests of the runner: one binary.
+
+mod engine;
+mod executor;
+mod lab;
+mod process;
+mod tools;
