@@ -1,3 +1,4 @@
 //! The outside world of BuildIt: GitHub, the command line, pages, texts, and the composition root.
 
 pub mod render;
+pub mod web;

@@ -19,7 +19,7 @@ mod verdict;
 pub mod words;
 
 pub use check::{Annotation, Level, RenderedCheck, check};
-pub use comment::summary;
+pub use comment::{pull_body, row_body, summary};
 pub use reply::reply;
 pub use terminal::terminal;
 pub use verdict::{Status, Verdict, pull_verdict, row_verdict};

@@ -52,6 +52,31 @@ pub(super) fn body(view: &PullView, budget: usize) -> String {
     }
 }
 
+/// What a pull request's page says below the verdict and apart from its table of stacks: dangers, what is said
+/// instead of stacks, notes. Markdown.
+pub fn pull_body(view: &PullView) -> String {
+    let first = match &view.standing {
+        Standing::Stacks(rows) => dangers::caution(&dangers::of(rows)),
+        other => standing(other),
+    };
+    format!("{first}\n{}", notes(&view.notes))
+}
+
+/// What a run's page says below the verdict and apart from diff and log: dangers, the error, the comparison with
+/// the plan before. Markdown.
+pub fn row_body(row: &StackRow) -> String {
+    let mut out = dangers::caution(&dangers::of(std::slice::from_ref(row)));
+    let mut bare = row.clone();
+    bare.run = None;
+    if let Some(error) = failure::body(&bare, 20_000) {
+        out.push_str(&format!("{error}\n\n"));
+    }
+    if let Some(since) = &row.since_last {
+        out.push_str(&format!("{}\n", since_last(since)));
+    }
+    out
+}
+
 struct Limits {
     error: usize,
     rows: usize,

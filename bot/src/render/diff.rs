@@ -23,6 +23,18 @@ pub struct Line {
     pub text: String,
 }
 
+impl Line {
+    /// The class that colours it on a page.
+    pub const fn class(&self) -> &'static str {
+        match self.sign {
+            '+' => "add",
+            '-' => "del",
+            '!' => "chg",
+            _ => "ctx",
+        }
+    }
+}
+
 /// The lines of a plan, as far as they fit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Diff {

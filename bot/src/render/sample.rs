@@ -76,7 +76,7 @@ pub(crate) fn plan(changes: Vec<Change>, outputs: Vec<OutputChange>) -> PlanDocu
             }
             Action::Forget => counts.forget += 1,
             Action::Read => counts.read += 1,
-            Action::NoOp => {}
+            Action::NoOp | Action::Other => {}
         }
         counts.moved += u32::from(change.previous_address.is_some());
         counts.import += u32::from(change.import_id.is_some());
