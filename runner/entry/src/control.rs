@@ -49,7 +49,7 @@ impl<'a> Control<'a> {
         signal_hook::flag::register(SIGINT, Arc::clone(&signalled))?;
         signal_hook::flag::register(SIGTERM, Arc::clone(&signalled))?;
         signal_hook::flag::register(SIGHUP, Arc::new(AtomicBool::new(false)))?;
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = crate::instant().checked_add(timeout);
         Ok(Self { dir, signalled, deadline, grace, cause: None, kill_at: None, interrupt_sent: false, killed: false })
     }
 
@@ -64,7 +64,7 @@ impl<'a> Control<'a> {
 
     /// Sees requests, signals and the clock.
     pub(crate) fn look(&mut self) {
-        let now = Instant::now();
+        let now = crate::instant();
         if self.cause != Some(Cause::Kill) && self.dir.join("kill").exists() {
             self.cause = Some(Cause::Kill);
             self.kill_at = Some(now);
@@ -90,7 +90,7 @@ impl<'a> Control<'a> {
         if self.killed || self.cause.is_none() {
             return Order::GoOn;
         }
-        if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+        if self.kill_at.is_some_and(|at| at <= crate::instant()) {
             self.killed = true;
             return Order::Kill;
         }

@@ -65,6 +65,7 @@ fn recorded(dir: &Path, name: &str) -> Option<Pid> {
 }
 
 /// Kills a step's group, then whatever it left outside of its group. The step itself must have been waited for.
+#[expect(clippy::disallowed_methods, reason = "a bounded wait for killed processes to be gone")]
 pub(crate) fn sweep(group: Pid) {
     let _ = kill_process_group(group, Signal::KILL);
     for _ in 0..200 {

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -41,7 +41,7 @@ pub(crate) fn run(
     log: &mut LogWriter,
 ) -> io::Result<Ran> {
     log.step_started(&step.name)?;
-    let begun = Instant::now();
+    let begun = crate::instant();
     let mut child = match command(dir, spec, step, secrets).and_then(|mut command| start(&mut command, step)) {
         Ok(child) => child,
         Err(reason) => return Ok(Ran::CannotStart(reason)),
@@ -62,6 +62,7 @@ pub(crate) fn run(
     Ok(Ran::Ended(StepEnd { name: step.name.clone(), code: status.code(), signal: status.signal(), millis }))
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where steps are started")]
 fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets) -> Result<Command, String> {
     let root = dir.join(crate::WORK);
     let within = if step.dir.is_empty() { root.clone() } else { root.join(&step.dir) };
@@ -186,8 +187,8 @@ fn carry(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<bool> {
 
 /// What an ended step left in its pipes.
 fn drain(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<()> {
-    let until = Instant::now() + DRAIN;
-    while !pipes.is_empty() && Instant::now() < until {
+    let until = crate::instant() + DRAIN;
+    while !pipes.is_empty() && crate::instant() < until {
         wait_readable(pipes, Duration::from_millis(20));
         carry(pipes, log)?;
     }

@@ -33,10 +33,13 @@ pub struct ScriptedJob {
     pub source: SourceTree,
 }
 
+/// Chunks: on standard error?, bytes.
+type Output = Vec<(bool, Bytes)>;
+
 /// What a job does.
 #[derive(Debug, Clone)]
 pub struct Script {
-    steps: Vec<(String, Vec<(bool, Bytes)>, i32)>,
+    steps: Vec<(String, Output, i32)>,
     files: BTreeMap<FileName, Bytes>,
     waits: bool,
     heeds_interrupt: bool,

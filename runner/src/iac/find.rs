@@ -209,6 +209,7 @@ fn version_of(known: &Mutex<Known>, path: PathBuf) -> Option<ResolvedTool> {
 }
 
 /// Runs `PROGRAM version` in an empty environment; its first line is `Terraform v1.11.4` or `OpenTofu v1.12.6`.
+#[expect(clippy::disallowed_methods, reason = "asks a program of the operator for its version; no repository code")]
 fn ask(path: &Path) -> Option<(Tool, Version)> {
     let output = Command::new(path)
         .arg("version")

@@ -12,6 +12,7 @@ use runner::exec::Process;
 use crate::lab::{BOUND, Deed, ProcessLab, content, deed, end, file, job, output, path, shell, spec, until_printed};
 
 /// Waits until the condition holds.
+#[expect(clippy::disallowed_methods, reason = "the bound of a test")]
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + BOUND;
     while !holds() {
@@ -138,9 +139,9 @@ async fn nothing_of_a_killed_job_is_left() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_step_leaves_in_the_background_does_not_hold_the_job() {
     let lab = ProcessLab::new();
-    let begun = Instant::now();
+    // `run` waits for the end within the bound, which is far below the 1000 seconds.
     let (_, text) = run(&lab, "background", "sleep 1000 & echo $! >&2; echo done").await;
-    assert!(begun.elapsed() < BOUND && text.contains("done"), "{text}");
+    assert!(text.contains("done"), "{text}");
     let pid = text.lines().find(|line| line.parse::<u32>().is_ok()).expect("a pid").to_owned();
     eventually("the process is gone", || !lives(&pid));
 }
@@ -188,6 +189,7 @@ async fn what_a_crash_left_between_making_and_starting_is_made_anew() {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the entry, without an executor")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_without_a_whole_message_does_nothing() {
     let lab = ProcessLab::new();

@@ -18,6 +18,22 @@ use super::io_error;
 /// How long a killed job may take to write its end before its entry is killed too.
 const KILL_BOUND: Duration = Duration::from_secs(5);
 
+/// Looks until it holds; false when the bound passed.
+#[expect(clippy::disallowed_methods, reason = "a bounded wait for another process, on a blocking thread")]
+pub(super) fn wait_until(
+    bound: Duration,
+    mut holds: impl FnMut() -> Result<bool, ExecError>,
+) -> Result<bool, ExecError> {
+    let until = Instant::now() + bound;
+    while !holds()? {
+        if Instant::now() > until {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(true)
+}
+
 /// `ROOT/NAME`.
 #[derive(Debug, Clone)]
 pub(super) struct JobDirectory {
@@ -122,21 +138,13 @@ impl JobDirectory {
             return Ok(());
         }
         self.request("kill")?;
-        let until = Instant::now() + KILL_BOUND;
-        while self.entry_lives()? && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(KILL_BOUND, || Ok(!self.entry_lives()?))?;
         entry::kill_recorded(&self.path);
         entry::kill_recorded_step(&self.path);
-        let until = Instant::now() + KILL_BOUND;
-        while self.status()? == JobStatus::Running {
-            if Instant::now() > until {
-                let source = io::Error::other("its processes do not end");
-                return Err(io_error(format!("killing job {}", self.name), source));
-            }
-            std::thread::sleep(Duration::from_millis(5));
+        if wait_until(KILL_BOUND, || Ok(self.status()? != JobStatus::Running))? {
+            return Ok(());
         }
-        Ok(())
+        Err(io_error(format!("killing job {}", self.name), io::Error::other("its processes do not end")))
     }
 
     /// Leaves a request for the entry; false when it was there already.

@@ -9,14 +9,14 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::job::{JobSpec, SourceTree, Stdout};
 use model::ports::{ExecError, JobStatus, Started};
 use rustix::fs::{FlockOperation, flock};
 use secrecy::ExposeSecret;
 
-use super::directory::JobDirectory;
+use super::directory::{JobDirectory, wait_until};
 use super::{Inner, io_error};
 use crate::exec::unpack::{Limits, UnpackError, real_directory, unpack, write_file};
 
@@ -40,20 +40,17 @@ pub(super) fn start(inner: &Inner, job: &JobDirectory, spec: JobSpec) -> Result<
 
 /// Is there a started job? Waits for an entry that has not decided yet.
 fn is_there(job: &JobDirectory) -> Result<bool, ExecError> {
-    let until = Instant::now() + UNDECIDED_BOUND;
-    loop {
+    let mut started = false;
+    let decided = wait_until(UNDECIDED_BOUND, || {
+        // In this order: a living entry may make `started` between the looks, a dead one does not.
         let lives = job.entry_lives()?;
-        if job.path.join("started").exists() {
-            return Ok(true);
-        }
-        if !lives {
-            return Ok(false);
-        }
-        if Instant::now() > until {
-            return Err(io_error(format!("starting job {}", job.name), io::Error::other("its entry does not begin")));
-        }
-        std::thread::sleep(Duration::from_millis(5));
+        started = job.path.join("started").exists();
+        Ok(started || !lives)
+    })?;
+    if decided {
+        return Ok(started);
     }
+    Err(io_error(format!("starting job {}", job.name), io::Error::other("its entry does not begin")))
 }
 
 fn make_root(root: &Path) -> Result<(), ExecError> {
@@ -128,6 +125,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where jobs are started")]
 fn spawn(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> Result<(), ExecError> {
     let starting = |error| io_error(format!("starting job {}", job.name), error);
     let lock = held_lock(&job.path.join("lock")).map_err(starting)?;

@@ -20,6 +20,11 @@ use super::{blocking, io_error};
 /// How often a live log is looked at when nothing comes.
 const LOOK: Duration = Duration::from_millis(30);
 
+#[expect(clippy::disallowed_methods, reason = "a file does not tell when it grows")]
+async fn pause() {
+    tokio::time::sleep(LOOK).await;
+}
+
 struct Tail {
     job: JobDirectory,
     file: Option<File>,
@@ -54,7 +59,7 @@ impl Tail {
             let job = self.job.clone();
             match blocking(move || job.status()).await? {
                 JobStatus::Ended(end) => self.end = Some(end),
-                JobStatus::Running => tokio::time::sleep(LOOK).await,
+                JobStatus::Running => pause().await,
                 JobStatus::Absent => {
                     return Err(ExecError::Absent { what: format!("the job {}", self.job.name) });
                 }
