@@ -10,7 +10,11 @@ const LONGEST: usize = 8 * 1024;
 
 pub(super) fn explain(end: &JobEnd, log_tail: &str) -> PlanFailure {
     let text = without_ansi(log_tail);
-    let errors = error_blocks(&text);
+    let mut errors = error_blocks(&text);
+    // terraform introduces errors of `init` with one that says nothing itself.
+    if errors.len() > 1 {
+        errors.retain(|block| !block.starts_with("Error: Terraform encountered problems during init"));
+    }
     let phase = phase(end);
     if let (Outcome::StepFailed { .. }, Some(first)) = (&end.outcome, errors.first()) {
         let (file, line) = place(first);
@@ -85,7 +89,7 @@ fn headline(block: &str) -> String {
     let mut lines = block.lines();
     let summary = lines.next().unwrap_or_default().trim_start_matches("Error: ").trim().to_owned();
     let detail: Vec<&str> = paragraphs(block).into_iter().filter(|p| !is_place(p)).collect();
-    let short = summary.split_whitespace().count() <= 4 && !summary.contains(['"', ':']);
+    let short = summary.split_whitespace().count() <= 6 && !summary.contains(['"', ':']);
     match detail.first() {
         Some(text) if short || summary.ends_with(':') => {
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -194,7 +198,7 @@ mod tests {
         let log = "\u{1b}[31mInitializing\u{1b}[0m...\n╷\n│ Warning: Old\n│ \n│ never mind\n╵\n╷\n│ Error: Reference to undeclared input variable\n│ \n│   on main.tf line 4, in resource \"terraform_data\" \"a\":\n│    4:   input = var.nope\n│ \n│ An input variable with the name \"nope\" has not been declared. This variable\n│ can be declared with a variable \"nope\" {} block.\n╵\n";
         let failure = explain(&failed("plan", 1), log);
         assert_eq!((failure.phase.as_str(), failure.file.as_deref(), failure.line), ("plan", Some("main.tf"), Some(4)));
-        insta::assert_snapshot!(failure.headline, @"Reference to undeclared input variable");
+        insta::assert_snapshot!(failure.headline, @r#"Reference to undeclared input variable: An input variable with the name "nope" has not been declared"#);
         insta::assert_snapshot!(failure.detail, @r#"
         Error: Reference to undeclared input variable
 

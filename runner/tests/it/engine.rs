@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use model::config::Directory;
-use model::id::{RelPath, StackName, Workspace};
-use model::job::{JobEnd, SourceTree};
-use model::plan::PlanDocument;
-use model::ports::{Executor, IacEngine, PlanOptions, PlanRequest};
-use model::stack::{ApplyMode, Origin, PlanSettings, Stack, Tool, Value, Watch};
+use model::id::{StackName, Workspace};
+use model::job::{JobEnd, Outcome, SourceTree};
+use model::plan::{Counts, PlanDocument, Risk};
+use model::ports::{Executor, IacEngine, PlanOptions, PlanRequest, ResolvedTool};
+use model::stack::{ApplyMode, Origin, PlanSettings, Stack, StateChoice, Tool, ToolChoice, Value, Watch};
 use runner::exec::Process;
-use runner::iac::Iac;
+use runner::iac::{Iac, IacSettings};
 
 use crate::lab::{ProcessLab, content, end, job, output, path};
 use crate::tools;
@@ -57,6 +57,10 @@ pub(crate) struct Planned {
 }
 
 impl Planned {
+    async fn engine_is_tofu(&self) -> bool {
+        self.engine.tools().await.iter().all(|tool| tool.tool == Tool::OpenTofu)
+    }
+
     pub(crate) fn document(&self) -> PlanDocument {
         let json = self.json.as_deref().unwrap_or_else(|| panic!("no plan: {:?}\n{}", self.end, self.log));
         self.engine.read_plan(json, &key()).expect("a readable plan")
@@ -113,7 +117,16 @@ macro_rules! with_both_tools {
     };
 }
 
-with_both_tools!(a_plan_with_changes, variables_env_and_workspace_reach_the_plan);
+with_both_tools!(
+    a_plan_with_changes,
+    variables_env_and_workspace_reach_the_plan,
+    no_changes,
+    errors_are_explained,
+    sensitive_values_do_not_leave,
+    a_stack_uses_its_own_backend_files,
+    a_real_provider_plans,
+    flags_reach_the_plan,
+);
 
 const MAIN: &str = r#"
 variable "region" { default = "none" }
@@ -160,7 +173,211 @@ output "all" { value = "${var.a} ${var.b} ${var.c} ${join("+", var.list)} ${terr
     assert_eq!(text, "\"common from-var from-env x+1 prod\"");
 }
 
-#[test]
-fn unused_yet() {
-    let _ = (RelPath::root(), Tool::Terraform);
+async fn no_changes(program: &Path) {
+    let source = tree(&[("main.tf", "locals { a = 1 }\n")]);
+    let planned =
+        plan(tools::engine(program.to_owned(), None), "same", &stack(""), source, PlanOptions::default()).await;
+    let document = planned.document();
+    assert_eq!((document.counts, document.risk), (Counts::default(), Risk::None));
+    assert!(document.changes.is_empty() && document.outputs.is_empty() && document.complete && !document.errored);
+    assert_eq!(planned.end.step("plan").and_then(|step| step.code), Some(0));
+}
+
+async fn errors_are_explained(program: &Path) {
+    let engine = || tools::engine(program.to_owned(), None);
+    let source = tree(&[("infra/net/main.tf", "resource \"terraform_data\" \"a\" {\n  input = var.nope\n}\n")]);
+    let planned = plan(engine(), "error", &stack("infra/net"), source, PlanOptions::default()).await;
+    assert_eq!(planned.end.outcome, Outcome::StepFailed { step: "plan".to_owned() });
+    assert!(planned.json.is_none());
+    let failure = planned.engine.explain_failure(&planned.end, &planned.log);
+    assert_eq!(
+        failure.headline,
+        "Reference to undeclared input variable: An input variable with the name \"nope\" has not been declared"
+    );
+    assert_eq!((failure.file.as_deref(), failure.line), (Some("main.tf"), Some(2)));
+    assert!(failure.detail.contains("input variable with the name \"nope\""), "{}", failure.detail);
+
+    let source = tree(&[("main.tf", "resource \"terraform_data\" \"a\" {\n  input = \n}\n")]);
+    let planned = plan(engine(), "syntax", &stack(""), source, PlanOptions::default()).await;
+    let failure = planned.engine.explain_failure(&planned.end, &planned.log);
+    assert_eq!((failure.phase.as_str(), failure.line), ("init", Some(2)), "{}", planned.log);
+    assert!(failure.headline.starts_with("Invalid expression"), "{}", failure.headline);
+
+    let source = tree(&[("main.tf", "variable \"needed\" {}\n")]);
+    let planned = plan(engine(), "needed", &stack(""), source, PlanOptions::default()).await;
+    let failure = planned.engine.explain_failure(&planned.end, &planned.log);
+    assert_eq!(
+        (failure.phase.as_str(), failure.headline.as_str()),
+        (
+            "plan",
+            "No value for required variable: The root module input variable \"needed\" is not set, and has no default value"
+        )
+    );
+}
+
+async fn sensitive_values_do_not_leave(program: &Path) {
+    let main = r#"
+variable "password" { sensitive = true }
+resource "terraform_data" "a" { input = { user = "ana", password = var.password } }
+resource "terraform_data" "b" { input = nonsensitive("x-${var.password}-x") }
+output "p" {
+  value     = var.password
+  sensitive = true
+}
+"#;
+    let tool = tools::engine(program.to_owned(), None);
+    let stack = stack("");
+    let lab = ProcessLab::new();
+    let resolved = tool.resolve(None, &Directory::default()).await.expect("a tool");
+    let spec = |secret: &str| {
+        let secret_var = BTreeMap::from([("password".to_owned(), secret.to_owned().into())]);
+        let source = tree(&[("main.tf", main)]);
+        let request =
+            PlanRequest { stack: &stack, tool: &resolved, source, secret_var, options: PlanOptions::default() };
+        tool.plan_job(request).expect("a job")
+    };
+    let mut roots = Vec::new();
+    for (name, secret) in [("one", "correct-horse"), ("two", "correct-horse"), ("three", "battery-staple")] {
+        let job = job(name);
+        lab.process().start(&job, spec(secret)).await.expect("started");
+        end(&lab.process(), &job).await;
+        let json = content(&lab.process(), &job, "plan.json").await.expect("a plan");
+        assert!(String::from_utf8_lossy(&json).contains(secret), "the tool's own document holds it");
+        let document = tool.read_plan(&json, &key()).expect("readable");
+        let shown = serde_json::to_string(&document).expect("json");
+        assert!(!shown.contains(secret), "{shown}");
+        assert!(shown.contains("ana"));
+        let masked = runner::iac::masked_json(&json).expect("masked");
+        assert!(!String::from_utf8_lossy(&masked).contains(secret));
+        assert!(!output(&lab.process(), &job).await.contains("\"correct-horse\""));
+        roots.push(document.fingerprint.root);
+    }
+    assert_eq!(roots[0], roots[1], "the same plan twice is the same plan");
+    assert_ne!(roots[0], roots[2], "another password is another plan");
+}
+
+async fn a_stack_uses_its_own_backend_files(program: &Path) {
+    let main = "terraform {\n  backend \"local\" {}\n}\nresource \"terraform_data\" \"a\" {}\n";
+    let state = r#"{"version":4,"terraform_version":"1.6.0","serial":1,"lineage":"x","outputs":{},"resources":[
+        {"mode":"managed","type":"terraform_data","name":"gone","provider":"provider[\"terraform.io/builtin/terraform\"]",
+         "instances":[{"schema_version":0,"attributes":{"id":"i","input":null,"output":null,"triggers_replace":null}}]}]}"#;
+    let mut stack = stack("net");
+    stack.state = Some(StateChoice::Own { config: vec![path("env/prod.tfbackend")] });
+    let source = tree(&[
+        ("net/main.tf", main),
+        ("env/prod.tfbackend", "path = \"prod.tfstate\"\n"),
+        ("net/prod.tfstate", state),
+    ]);
+    let planned =
+        plan(tools::engine(program.to_owned(), None), "backend", &stack, source, PlanOptions::default()).await;
+    let document = planned.document();
+    assert_eq!((document.counts.add, document.counts.destroy), (1, 1), "{}", planned.log);
+    assert_eq!(document.changes[0].reason.as_deref(), Some("it is no longer in the configuration"));
+}
+
+async fn a_real_provider_plans(program: &Path) {
+    let Some(cli_config) = tools::local_provider() else { return };
+    let main = "terraform {\n  required_providers {\n    local = { source = \"hashicorp/local\" }\n  }\n}\n\
+        resource \"local_file\" \"f\" {\n  filename = abspath(\"${path.module}/x\")\n  content = \"a\\nb\\n\"\n}\n";
+    let lab = ProcessLab::new();
+    let mut roots = Vec::new();
+    for name in ["b-00000000000000000000000000000001-1", "b-00000000000000000000000000000002-1"] {
+        let engine = tools::engine(program.to_owned(), Some(cli_config.clone()));
+        let source = tree(&[("net/main.tf", main)]);
+        let planned = plan_in(&lab.process(), engine, name, &stack("net"), source, PlanOptions::default()).await;
+        let document = planned.document();
+        assert_eq!(document.counts.add, 1, "{}", planned.log);
+        let lock = content(&lab.process(), &job(name), "lock.hcl").await.expect("a lock file");
+        assert!(String::from_utf8_lossy(&lock).contains("hashicorp/local"));
+        assert!(!content(&lab.process(), &job(name), "plan.bin").await.expect("a plan file").is_empty());
+        roots.push(document.fingerprint.root);
+    }
+    assert_eq!(roots[0], roots[1], "the job's own directory is no part of the fingerprint");
+}
+
+async fn flags_reach_the_plan(program: &Path) {
+    let main = "resource \"terraform_data\" \"a\" {}\nresource \"terraform_data\" \"b\" {}\n";
+    let options = PlanOptions { target: vec!["terraform_data.b".to_owned()], ..PlanOptions::default() };
+    let engine = tools::engine(program.to_owned(), None);
+    let planned = plan(engine, "target", &stack(""), tree(&[("main.tf", main)]), options).await;
+    let addresses: Vec<String> = planned.document().changes.into_iter().map(|change| change.address).collect();
+    assert_eq!(addresses, ["terraform_data.b"]);
+    // OpenTofu's documents do not say it.
+    let says = String::from_utf8_lossy(planned.json.as_deref().unwrap_or_default()).contains("\"complete\":");
+    assert!(!says || !planned.document().complete, "a targeted plan is not complete");
+    assert!(says || planned.engine_is_tofu().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_run_cannot_have_is_refused_with_its_name() {
+    let engine = Iac::new(IacSettings::default());
+    let tool = ResolvedTool { tool: Tool::OpenTofu, version: "1.12.6".to_owned(), path: "/bin/tofu".into() };
+    let refused = |stack: &Stack, options: PlanOptions| {
+        let request =
+            PlanRequest { stack, tool: &tool, source: SourceTree::Empty, secret_var: BTreeMap::new(), options };
+        engine.plan_job(request).expect_err("refused").to_string()
+    };
+    let mut secret = stack("");
+    secret.var.insert("p".to_owned(), Value::Secret("DB_PASSWORD".to_owned()));
+    insta::assert_snapshot!(refused(&secret, PlanOptions::default()), @r#"stack net: var "p" needs the secret DB_PASSWORD, which this run does not have"#);
+    let mut env = stack("");
+    env.env.insert("TF_CLI_ARGS_plan".to_owned(), Value::Plain("-destroy".into()));
+    insta::assert_snapshot!(refused(&env, PlanOptions::default()), @r#"stack net: env "TF_CLI_ARGS_plan" may not be set by a repository: it changes which code runs; remove it"#);
+    for argument in ["-out=x", "--var=a=b", "-var-file=/etc/passwd", "-lock=true", "-chdir=/", "-refresh=false", "x"] {
+        let options = PlanOptions { args: vec![argument.to_owned()], ..PlanOptions::default() };
+        assert!(refused(&stack(""), options).contains(argument), "{argument}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tool_is_chosen_by_who_speaks_first() {
+    let root = tempfile::tempdir().expect("a directory");
+    let fake = |directory: &str, program: &str, line: &str| {
+        let directory = root.path().join(directory);
+        std::fs::create_dir_all(&directory).expect("made");
+        let path = directory.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\n[ \"$1\" = version ] && [ $# = 1 ] && echo '{line}'\n"))
+            .expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    };
+    fake("t-1", "terraform", "Terraform v1.11.4");
+    fake("t-2", "terraform", "Terraform v1.10.5");
+    fake("o-1", "tofu", "OpenTofu v1.10.3");
+    fake("o-2", "tofu", "OpenTofu v1.10.7");
+    fake("o-3", "tofu", "OpenTofu v1.12.0");
+    let engine = |cache: &str| Iac::new(IacSettings { cache: Some(root.path().join(cache)), ..IacSettings::default() });
+    let all = engine("");
+    let choice = |tool, version: Option<&str>| ToolChoice { tool, version: version.map(str::to_owned) };
+    let of = |text: &str| Some((path(".tool"), text.to_owned()));
+    let plain = Directory::default();
+    let opentofu = Directory { opentofu_version: of("1.10.3"), terraform_version: of("1.10.5"), ..plain.clone() };
+    let terraform =
+        Directory { terraform_version: of("1.10"), lock_hosts: vec!["registry.opentofu.org".into()], ..plain.clone() };
+    let required = Directory { required_version: Some("~> 1.10.0".into()), ..plain.clone() };
+    let locked = Directory { lock_hosts: vec!["registry.terraform.io".into()], ..plain.clone() };
+    for (chosen, directory, expected) in [
+        (None, &plain, "opentofu 1.12.0"),
+        (Some(choice(Tool::OpenTofu, Some("1.10"))), &opentofu, "opentofu 1.10.7"),
+        (Some(choice(Tool::OpenTofu, Some("=1.10.3"))), &plain, "opentofu 1.10.3"),
+        (Some(choice(Tool::Terraform, None)), &opentofu, "terraform 1.10.5"),
+        (None, &opentofu, "opentofu 1.10.3"),
+        (None, &terraform, "terraform 1.10.5"),
+        (None, &required, "opentofu 1.10.7"),
+        (None, &locked, "terraform 1.11.4"),
+    ] {
+        let found = all.resolve(chosen.as_ref(), directory).await.expect("a tool");
+        assert_eq!(format!("{} {}", found.tool.name(), found.version), expected, "{chosen:?} {directory:?}");
+    }
+    // Nothing pins the other: the one that is there plans.
+    let found = engine("t-1").resolve(None, &plain).await.expect("a tool");
+    assert_eq!(found.tool, Tool::Terraform);
+    let error = engine("t-1").resolve(Some(&choice(Tool::OpenTofu, Some("1.10"))), &plain).await.expect_err("none");
+    let text = error.to_string().replace(&root.path().display().to_string(), "CACHE");
+    insta::assert_snapshot!(text, @r#"
+    no opentofu "1.10" (the configuration's `tool`) found
+      looked in CACHE/t-1; there is terraform 1.11.4
+      do: install OpenTofu (https://opentofu.org/docs/intro/install), or --tool /path/to/tofu
+    "#);
+    let error = all.resolve(Some(&choice(Tool::OpenTofu, Some("newest"))), &plain).await.expect_err("none");
+    assert!(error.to_string().contains("\"newest\" in the configuration's `tool`"), "{error}");
 }

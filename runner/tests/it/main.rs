@@ -4,4 +4,5 @@ mod engine;
 mod executor;
 mod lab;
 mod process;
+mod reading;
 mod tools;

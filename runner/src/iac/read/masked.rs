@@ -1,7 +1,5 @@
 //! Nothing sensitive leaves: by marks, by the configuration's word on variables, and by value.
 
-use std::collections::BTreeSet;
-
 use model::plan::{Change, OutputChange, Shown};
 use model::ports::IacError;
 use serde::Deserialize;
@@ -28,8 +26,10 @@ pub(super) fn note_marked(value: &Value, marks: &Value, secrets: &mut Secrets) {
     }
 }
 
-/// Names of root variables that the configuration calls sensitive.
-pub(super) fn sensitive_variables(configuration: Option<&RawValue>) -> Result<BTreeSet<String>, IacError> {
+/// Root variables that the configuration calls sensitive, with their defaults.
+pub(super) fn sensitive_variables(
+    configuration: Option<&RawValue>,
+) -> Result<std::collections::BTreeMap<String, Value>, IacError> {
     #[derive(Deserialize)]
     struct Configuration {
         #[serde(default)]
@@ -44,12 +44,14 @@ pub(super) fn sensitive_variables(configuration: Option<&RawValue>) -> Result<BT
     struct Variable {
         #[serde(default)]
         sensitive: bool,
+        #[serde(default)]
+        default: Value,
     }
-    let Some(raw) = configuration else { return Ok(BTreeSet::new()) };
+    let Some(raw) = configuration else { return Ok(Default::default()) };
     let configuration: Configuration =
         serde_json::from_str(raw.get()).map_err(|error| unreadable("`configuration`", &error))?;
     let all = configuration.root_module.variables.into_iter();
-    Ok(all.filter(|(_, variable)| variable.sensitive).map(|(name, _)| name).collect())
+    Ok(all.filter(|(_, variable)| variable.sensitive).map(|(name, variable)| (name, variable.default)).collect())
 }
 
 /// Masks by value everything that is shown.
@@ -106,12 +108,13 @@ pub fn masked_json(document: &[u8]) -> Result<Vec<u8>, IacError> {
     let configuration = sections.get("configuration").copied();
     let variables = sensitive_variables(configuration)?;
     let mut secrets = Secrets::default();
+    variables.values().for_each(|default| secrets.note(default));
     for name in ["variables", "resource_changes", "resource_drift", "deferred_changes", "output_changes"] {
         let Some(raw) = sections.get(name) else { continue };
         each(raw, &mut |mut value| {
             if name == "variables" {
                 for (name, variable) in value.as_object().into_iter().flatten() {
-                    if variables.contains(name) {
+                    if variables.contains_key(name) {
                         secrets.note(&variable["value"]);
                     }
                 }
@@ -225,9 +228,19 @@ fn mask_by_value(value: &mut Value, masker: &Masker) {
     }
 }
 
+/// Also those that are too short to be searched for.
+fn mask_defaults(configuration: &mut Value, variables: &std::collections::BTreeMap<String, Value>) {
+    for name in variables.keys() {
+        let variable = configuration.pointer_mut("/root_module/variables").and_then(|all| all.get_mut(name));
+        if let Some(default) = variable.and_then(|variable| variable.get_mut("default")) {
+            *default = Value::from(MASK);
+        }
+    }
+}
+
 fn write_sections(
     sections: &std::collections::BTreeMap<String, &RawValue>,
-    variables: &BTreeSet<String>,
+    variables: &std::collections::BTreeMap<String, Value>,
     masker: &Masker,
 ) -> Result<Vec<u8>, IacError> {
     let mut out = vec![b'{'];
@@ -242,9 +255,12 @@ fn write_sections(
         out.extend_from_slice(if is_list { b"[" } else { b"" });
         each(raw, &mut |mut value| {
             if name == "variables" {
-                for name in variables {
+                for name in variables.keys() {
                     value.get_mut(name).into_iter().for_each(|variable| variable["value"] = Value::from(MASK));
                 }
+            }
+            if name == "configuration" {
+                mask_defaults(&mut value, variables);
             }
             mask_value(&mut value, masker);
             if !std::mem::take(&mut first) {

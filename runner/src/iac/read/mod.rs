@@ -232,7 +232,10 @@ impl Reader<'_> {
         let values: std::collections::BTreeMap<String, Value> =
             serde_json::from_str(raw.get()).map_err(|error| unreadable("`variables`", &error))?;
         let sensitive = masked::sensitive_variables(document.configuration)?;
-        for (_, value) in values.iter().filter(|(name, _)| sensitive.contains(*name)) {
+        for default in sensitive.values() {
+            self.secrets.note(default);
+        }
+        for (_, value) in values.iter().filter(|(name, _)| sensitive.contains_key(*name)) {
             self.secrets.note(&value["value"]);
         }
         self.prints.variables(&values);
