@@ -1,4 +1,5 @@
 //! The outside world of BuildIt: GitHub, the command line, pages, texts, and the composition root.
 
+pub mod cli;
 pub mod render;
 pub mod web;

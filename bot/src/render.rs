@@ -19,9 +19,10 @@ mod verdict;
 pub mod words;
 
 pub use check::{Annotation, Level, RenderedCheck, check};
-pub use comment::{pull_body, row_body, summary};
+pub use comment::{plan_markdown, pull_body, row_body, summary};
+pub use dangers::ordered;
 pub use reply::reply;
-pub use terminal::terminal;
+pub use terminal::{plan_terminal, terminal};
 pub use verdict::{Status, Verdict, pull_verdict, row_verdict};
 
 use model::id::CommentId;

@@ -77,6 +77,19 @@ pub fn row_body(row: &StackRow) -> String {
     out
 }
 
+/// A plan document by itself, for `buildit show`. Markdown.
+pub fn plan_markdown(plan: &PlanDocument) -> String {
+    let Some(row) = dangers::bare_row(plan) else { return String::new() };
+    let danger = dangers::caution(&dangers::of(std::slice::from_ref(&row)));
+    let more = if plan.drift.is_empty() {
+        String::new()
+    } else {
+        let objects: Vec<String> = plan.drift.iter().map(|drift| code(&cut(&drift.address, 100))).collect();
+        format!("\nChanged outside of this plan: {}\n", words::list(&objects, 10))
+    };
+    format!("### {}\n\n{danger}{}{more}", words::sentence(plan.counts), full(&row, plan, true, ONE_DIFF))
+}
+
 struct Limits {
     error: usize,
     rows: usize,

@@ -78,8 +78,23 @@ fn line(row: &StackRow, change: &Change) -> String {
     line
 }
 
+/// A plan without a stack, for `buildit show`.
+pub(super) fn bare_row(plan: &PlanDocument) -> Option<StackRow> {
+    let stack = model::id::StackName::parse("plan").ok()?;
+    Some(StackRow {
+        stack,
+        path: model::id::RelPath::root(),
+        run: None,
+        status: RowStatus::Planned(Box::new(plan.clone())),
+        tool: None,
+        millis: None,
+        since_last: None,
+        state_known: None,
+    })
+}
+
 /// Rows with the worst first; equal ones by name.
-pub(super) fn ordered(rows: &[StackRow]) -> Vec<&StackRow> {
+pub fn ordered(rows: &[StackRow]) -> Vec<&StackRow> {
     let mut sorted: Vec<&StackRow> = rows.iter().collect();
     sorted.sort_by(|a, b| rank(&a.status).cmp(&rank(&b.status)).then_with(|| a.stack.cmp(&b.stack)));
     sorted

@@ -1,5 +1,6 @@
 //! The summary on a terminal: the same verdict, rows and diffs without Markdown.
 
+use model::plan::PlanDocument;
 use model::publication::{RowStatus, StackRow, Standing, Summary};
 
 use crate::render::diff::diff;
@@ -57,6 +58,29 @@ pub fn terminal(summary: &Summary) -> String {
     for warning in &view.notes.warnings {
         let place = warning.span.as_ref().map(|span| format!("{span}: ")).unwrap_or_default();
         out.push_str(&format!("warning: {}{}\n", one_line(&place), one_line(&warning.summary)));
+    }
+    out
+}
+
+/// A plan document by itself, for `buildit show`. No escape sequences.
+pub fn plan_terminal(plan: &PlanDocument) -> String {
+    let mut out = format!("{}\n", plain(&words::sentence(plan.counts)));
+    for change in dangers::in_plan(plan) {
+        let kind = change.data_kind.as_deref().unwrap_or("data store");
+        out.push_str(&format!("  DANGER  destroys {} ({})\n", one_line(&change.address), one_line(kind)));
+    }
+    for warning in &plan.warnings {
+        out.push_str(&format!("  warning: {}\n", one_line(warning)));
+    }
+    let shown = diff(plan, ONE_DIFF);
+    if !shown.lines.is_empty() {
+        out.push_str(&format!("\n{}", indented(&shown.text())));
+    }
+    if shown.left_out > 0 {
+        out.push_str(&format!("  and {} more\n", words::count(shown.left_out, "change")));
+    }
+    for drift in plan.drift.iter().take(20) {
+        out.push_str(&format!("  changed outside of this plan: {}\n", one_line(&drift.address)));
     }
     out
 }

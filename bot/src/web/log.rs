@@ -12,7 +12,7 @@ use model::id::RunNumber;
 use serde::{Deserialize, Serialize};
 
 use crate::render::words;
-use crate::web::view::state_class;
+use crate::web::view::RunLine;
 use crate::web::{ReadError, Reads, WebState, ansi, errors};
 
 /// The largest piece that one answer carries, in bytes.
@@ -72,7 +72,7 @@ pub(super) async fn events(State(state): State<WebState>, Path(number): Path<i64
     match piece(&*state.reads, number, at.from).await {
         Ok(Some(piece)) => {
             let done = run.card.state.is_terminal() && piece.ended;
-            let event = Event { piece, state: words::state(run.card.state), class: state_class(run.card.state), done };
+            let event = Event { piece, state: words::state(run.card.state), class: RunLine::of(&run.card).class, done };
             Json(event).into_response()
         }
         Ok(None) => errors::not_found(&state, "There is no such run"),

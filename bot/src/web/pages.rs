@@ -6,9 +6,9 @@ use axum::response::{Html, IntoResponse, Response};
 use model::id::{PullNumber, RepoName, RunNumber};
 use model::publication::{RowStatus, StackRow, Standing};
 
-use crate::render::{pull_body, pull_verdict, row_body, row_verdict, words};
+use crate::render::{ordered, pull_body, pull_verdict, row_body, row_verdict, words};
 use crate::web::log::{Piece, piece};
-use crate::web::view::{Layout, Plan, PullLine, RunLine, html, line, state_class};
+use crate::web::view::{Layout, Plan, PullLine, RunLine, html, line};
 use crate::web::{ReadError, WebState, errors};
 
 /// Lists on the first page show so many lines.
@@ -77,7 +77,10 @@ impl StackLine {
             RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Superseded => "still",
         };
         let prefix = format!("{}: ", row.stack);
-        let says = verdict.title.strip_prefix(&prefix).unwrap_or(&verdict.title).to_owned();
+        let says = match &row.status {
+            RowStatus::NoChange => "no changes".to_owned(),
+            _ => verdict.title.strip_prefix(&prefix).unwrap_or(&verdict.title).to_owned(),
+        };
         let waits = match &row.status {
             RowStatus::Failed(failed) => failed.headline.clone(),
             RowStatus::Queued { since, .. } => format!("since {}", words::date(*since)),
@@ -130,12 +133,10 @@ pub(super) async fn pull(
     };
     let view = &page.view;
     let verdict = pull_verdict(view);
-    let mut stacks = match &view.standing {
-        Standing::Stacks(rows) => rows.iter().map(StackLine::of).collect(),
+    let stacks = match &view.standing {
+        Standing::Stacks(rows) => ordered(rows).into_iter().map(StackLine::of).collect(),
         _ => Vec::new(),
     };
-    let order = ["bad", "danger", "busy", "wait", "good", "still"];
-    stacks.sort_by_key(|stack: &StackLine| order.iter().position(|class| *class == stack.class));
     let title = format!("{} · {repo} pull request {number}", verdict.title);
     let base = view.base.as_ref().map(|base| format!("{} {}", view.base_branch, base.short()));
     let values = Pull {
@@ -195,7 +196,7 @@ pub(super) async fn run(State(state): State<WebState>, Path(number): Path<i64>) 
         layout: Layout::new(&state, &title, "run"),
         run: RunLine::of(&page.card),
         state: words::state(page.card.state),
-        class: state_class(page.card.state),
+        class: RunLine::of(&page.card).class,
         head: page.head.short(),
         path: if row.path.is_root() { ".".to_owned() } else { row.path.to_string() },
         tool: row.tool.as_ref().map(|(tool, version)| format!("{} {version}", tool.name())).unwrap_or_default(),

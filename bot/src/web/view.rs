@@ -44,7 +44,7 @@ pub(super) fn line(markdown: &str) -> String {
 }
 
 /// The class that colours a state.
-pub(super) const fn state_class(state: RunState) -> &'static str {
+const fn state_class(state: RunState) -> &'static str {
     match state {
         RunState::Queued => "wait",
         RunState::Preparing | RunState::Initializing | RunState::Planning => "busy",

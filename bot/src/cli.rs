@@ -1,0 +1,3 @@
+//! The commands of `buildit`. Each room holds one command: its arguments, its texts, its exit code.
+
+pub mod show;
