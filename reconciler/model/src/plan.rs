@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::RelPath;
+
 /// A plan read from its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanDocument {
@@ -189,4 +191,48 @@ pub struct PlanFailure {
     pub file: Option<String>,
     /// Its line.
     pub line: Option<u32>,
+}
+
+impl PlanFailure {
+    /// The tool names files from the stack's directory; makes them paths from the repository root, in the detail
+    /// too. A file outside of the repository (a downloaded module's) stays in the detail only.
+    #[must_use]
+    pub fn within(mut self, directory: &RelPath) -> Self {
+        let Some(file) = self.file.take() else { return self };
+        let downloaded = file.split('/').any(|part| part == ".terraform");
+        self.file = directory.join(&file).filter(|_| !downloaded).map(String::from);
+        if let Some(mapped) = &self.file {
+            self.detail = self.detail.replace(&format!("on {file} line "), &format!("on {mapped} line "));
+        } else {
+            self.line = None;
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(file: &str) -> PlanFailure {
+        PlanFailure {
+            phase: "init".to_owned(),
+            headline: "h".to_owned(),
+            detail: format!("Error: x\n  on {file} line 4:"),
+            file: Some(file.to_owned()),
+            line: Some(4),
+        }
+    }
+
+    #[test]
+    fn files_of_failures_become_paths_of_the_repository() {
+        let stack = RelPath::parse("infra/net").expect("a path");
+        let here = failure("main.tf").within(&stack);
+        assert_eq!((here.file.as_deref(), here.line), (Some("infra/net/main.tf"), Some(4)));
+        assert_eq!(here.detail, "Error: x\n  on infra/net/main.tf line 4:");
+        assert_eq!(failure("../../modules/a/x.tf").within(&stack).file.as_deref(), Some("modules/a/x.tf"));
+        let away = failure(".terraform/modules/vpc/x.tf").within(&stack);
+        assert_eq!((away.file, away.line), (None, None));
+        assert!(away.detail.contains("on .terraform/modules/vpc/x.tf line 4"));
+    }
 }
