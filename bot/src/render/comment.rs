@@ -87,7 +87,7 @@ pub fn plan_markdown(plan: &PlanDocument) -> String {
         let objects: Vec<String> = plan.drift.iter().map(|drift| code(&cut(&drift.address, 100))).collect();
         format!("\nChanged outside of this plan: {}\n", words::list(&objects, 10))
     };
-    format!("### {}\n\n{danger}{}{more}", words::sentence(plan.counts), full(&row, plan, true, ONE_DIFF))
+    format!("### {}\n\n{danger}{}{more}", words::sentence(plan.counts), plan_text(&row, plan, ONE_DIFF).0)
 }
 
 struct Limits {
@@ -246,6 +246,14 @@ impl Plans {
 }
 
 fn full(row: &StackRow, plan: &PlanDocument, only: bool, room: usize) -> String {
+    let (text, lines) = plan_text(row, plan, room);
+    let open = only && lines <= 40;
+    let title = if only { format!("Plan of <code>{}</code>", html(place(row))) } else { label(row) };
+    format!("<details{}><summary>{title}</summary>\n\n{text}</details>\n", if open { " open" } else { "" })
+}
+
+/// A plan's warnings and diff as Markdown, and the number of the diff's lines.
+fn plan_text(row: &StackRow, plan: &PlanDocument, room: usize) -> (String, usize) {
     let shown = diff(plan, room);
     let mut text = String::new();
     if let Some(since) = &row.since_last {
@@ -272,9 +280,7 @@ fn full(row: &StackRow, plan: &PlanDocument, only: bool, room: usize) -> String 
         let more = more.replace(" changes more", " more changes").replace(" change more", " more change");
         text.push_str(&format!("{}\n", row.run.as_ref().map_or(more.clone(), |run| link(&more, &run.url))));
     }
-    let open = only && shown.lines.len() <= 40;
-    let title = if only { format!("Plan of <code>{}</code>", html(place(row))) } else { label(row) };
-    format!("<details{}><summary>{title}</summary>\n\n{text}</details>\n", if open { " open" } else { "" })
+    (text, shown.lines.len())
 }
 
 fn place(row: &StackRow) -> &str {

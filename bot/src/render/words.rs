@@ -134,6 +134,7 @@ pub fn sentence(c: Counts) -> String {
     }
     parts.extend(others(c));
     match (destroy, c.replace) {
+        (0, 0) if parts.is_empty() => parts.push("nothing to add, change or destroy".to_owned()),
         (0, 0) => parts.push("nothing destroyed".to_owned()),
         (0, _) => {}
         (n, _) => parts.push(format!("**{n} to destroy**")),

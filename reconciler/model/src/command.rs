@@ -135,7 +135,7 @@ fn command(line: &lines::Line, prefixes: &[String], slug: &str) -> Option<Result
     let (prefix, rest) = split_prefix(&line.text, prefixes, slug)?;
     let first = rest.split_whitespace().next();
     if prefix == Prefix::Bare {
-        let meant = first.map_or(line.alone, |word| verbs::is_near_verb(word));
+        let meant = first.map_or(line.alone, verbs::is_near_verb);
         if !meant {
             return None;
         }

@@ -29,6 +29,9 @@ enum Effect {
     Rest,
 }
 
+/// Where an inline stands, and what it does.
+type Inline = (Range<usize>, Effect);
+
 /// The plain lines of a comment, in order.
 pub(super) fn plain(body: &str) -> Vec<Line> {
     let options = Options::ENABLE_TABLES
@@ -40,7 +43,7 @@ pub(super) fn plain(body: &str) -> Vec<Line> {
     // Blocks around the current one; HTML blocks may leave elements open behind them.
     let mut depth = 0_usize;
     let mut open_html = 0_usize;
-    let mut paragraph: Option<(Range<usize>, Vec<(Range<usize>, Effect)>)> = None;
+    let mut paragraph: Option<(Range<usize>, Vec<Inline>)> = None;
     for (event, range) in Parser::new_ext(body, options).into_offset_iter() {
         if let Some((whole, inlines)) = paragraph.as_mut() {
             match event {
@@ -96,7 +99,7 @@ fn balance(mut open: usize, html: &str) -> usize {
 }
 
 /// Cuts a paragraph into its lines and leaves out those that are not plain.
-fn cut(body: &str, whole: Range<usize>, inlines: &[(Range<usize>, Effect)], lines: &mut Vec<Line>) {
+fn cut(body: &str, whole: Range<usize>, inlines: &[Inline], lines: &mut Vec<Line>) {
     let source = &body[whole.clone()];
     let alone = source.trim_end().lines().count() == 1;
     let mut at = whole.start;
@@ -119,7 +122,7 @@ fn cut(body: &str, whole: Range<usize>, inlines: &[(Range<usize>, Effect)], line
 }
 
 /// The content of the one code span that the whole line is, else the line without the `\` of a hard break.
-fn unwrap_code<'a>(text: &'a str, begins: usize, inlines: &[(Range<usize>, Effect)]) -> &'a str {
+fn unwrap_code<'a>(text: &'a str, begins: usize, inlines: &[Inline]) -> &'a str {
     let whole = begins..begins + text.len();
     if text.starts_with('`') && inlines.iter().any(|(range, effect)| *effect == Effect::Inside && *range == whole) {
         return text.trim_matches('`').trim();
