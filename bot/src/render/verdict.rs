@@ -260,8 +260,7 @@ fn ended_headline(tally: &Tally, stacks: &str, danger: Option<&str>) -> String {
     }
     let parts: Vec<String> =
         rest.iter().filter(|(number, _)| *number > 0).map(|(number, words)| format!("{number} {words}")).collect();
-    let danger =
-        danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger))).unwrap_or_default();
+    let danger = danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger))).unwrap_or_default();
     format!("{stacks}: {}{danger}", parts.join(", "))
 }
 
@@ -356,8 +355,7 @@ fn planned(name: &str, marked: &str, plan: &PlanDocument) -> Verdict {
             format!("{}: {sum}", cut(name, room))
         }
     };
-    let danger =
-        danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger))).unwrap_or_default();
+    let danger = danger.map(|danger| format!(" · **{} would be destroyed**", inline(&danger))).unwrap_or_default();
     let headline = format!("{marked}: {}{danger}", words::sentence(plan.counts));
     verdict(Status::ended("success"), &title, headline, REVIEW)
 }
