@@ -297,6 +297,26 @@ fn items_of_lists_are_matched_not_shifted() {
 }
 
 #[test]
+fn a_huge_plan_keeps_every_line_and_says_what_it_leaves_out() {
+    let after = json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10});
+    let change = |index: usize, action: &str| {
+        let before = if action == "create" { Value::Null } else { json!({"a": 2}) };
+        json!({"address": format!("x.y[{index}]"), "mode": "managed", "type": "x", "name": "y",
+            "change": {"actions": [action], "before": before, "after": after, "after_unknown": {}}})
+    };
+    let mut changes: Vec<Value> = (0..6000).map(|index| change(index, "create")).collect();
+    changes.push(change(6000, "update"));
+    let document = read(&json!({"format_version": "1.2", "resource_changes": changes}));
+    assert_eq!((document.counts.add, document.changes.len()), (6000, 6001));
+    assert_eq!((document.changes[0].risk, document.changes[0].attributes.len()), (Risk::Medium, 10));
+    insta::assert_snapshot!(
+        document.warnings.join("\n"),
+        @"this plan is very large: the attributes of 1000 additions are not shown"
+    );
+    assert_eq!(document.fingerprint.items.len(), 6002);
+}
+
+#[test]
 fn unreadable_documents_say_why_and_quote_nothing() {
     let message = |bytes: &[u8]| try_read(bytes).expect_err("unreadable").to_string();
     insta::assert_snapshot!(message(b"hello"), @"not a readable plan document: the plan document: it is not JSON (line 1, column 1)");

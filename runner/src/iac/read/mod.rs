@@ -89,6 +89,8 @@ pub(super) fn read_plan(bytes: &[u8], stack_key: &SecretString) -> Result<PlanDo
         warnings: Vec::new(),
         prints: Fingerprinter::new(stack_key),
         secrets: Secrets::default(),
+        attributes: 0,
+        left_out: 0,
     };
     for raw in document.resource_changes.iter().flatten() {
         reader.resource(raw, None)?;
@@ -107,7 +109,10 @@ pub(super) fn read_plan(bytes: &[u8], stack_key: &SecretString) -> Result<PlanDo
     reader.prints.tool(document.terraform_version.as_deref());
     reader.checks(document.checks.as_deref().unwrap_or_default());
     let complete = document.complete.unwrap_or(true) && document.deferred_changes.as_ref().is_none_or(Vec::is_empty);
-    let Reader { mut counts, mut changes, mut warnings, prints, secrets } = reader;
+    let Reader { mut counts, mut changes, mut warnings, prints, secrets, left_out, .. } = reader;
+    if left_out > 0 {
+        warnings.push(format!("this plan is very large: the attributes of {left_out} additions are not shown"));
+    }
     let masker = Masker::new(secrets.values.iter().map(String::as_str));
     masked::mask_shown(&masker, &mut changes, &mut drift, &mut outputs, &mut warnings);
     changes.sort_by(|a, b| {
@@ -173,7 +178,12 @@ struct Reader<'k> {
     warnings: Vec<String>,
     prints: Fingerprinter<'k>,
     secrets: Secrets,
+    attributes: usize,
+    left_out: usize,
 }
+
+/// So many attributes are kept for people; nobody reads more.
+const ATTRIBUTES: usize = 50_000;
 
 impl Reader<'_> {
     fn resource(&mut self, raw: &RawValue, deferred: Option<&str>) -> Result<(), IacError> {
@@ -184,11 +194,24 @@ impl Reader<'_> {
         self.prints.change(&raw, deferred);
         if deferred.is_none() {
             self.count(&raw);
-            self.changes.extend(raw.change(&mut self.secrets));
+            if let Some(change) = raw.change(&mut self.secrets) {
+                self.keep(change);
+            }
         } else {
             raw.note_secrets(&mut self.secrets);
         }
         Ok(())
+    }
+
+    /// Memory is bounded: beyond the budget, harmless changes keep their line but not their attributes.
+    fn keep(&mut self, mut change: Change) {
+        if change.risk <= Risk::Low && self.attributes >= ATTRIBUTES && !change.attributes.is_empty() {
+            change.attributes = Vec::new();
+            self.left_out += 1;
+        }
+        self.attributes += change.attributes.len();
+        change.attributes.shrink_to_fit();
+        self.changes.push(change);
     }
 
     fn deferred(&mut self, raw: &RawValue) -> Result<(), IacError> {
