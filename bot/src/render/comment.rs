@@ -66,9 +66,11 @@ pub fn pull_body(view: &PullView) -> String {
 /// the plan before. Markdown.
 pub fn row_body(row: &StackRow) -> String {
     let mut out = dangers::caution(&dangers::of(std::slice::from_ref(row)));
-    let mut bare = row.clone();
-    bare.run = None;
-    if let Some(error) = failure::body(&bare, 20_000) {
+    // The page carries the log itself; only failed rows, which hold no plan, are copied.
+    let error = (!matches!(row.status, RowStatus::Planned(_)))
+        .then(|| failure::body(&StackRow { run: None, ..row.clone() }, 20_000))
+        .flatten();
+    if let Some(error) = error {
         out.push_str(&format!("{error}\n\n"));
     }
     if let Some(since) = &row.since_last {
