@@ -58,7 +58,10 @@ impl Process {
     /// Jobs live below `root`; `entry_argv` followed by a job's directory starts `entry::run`.
     pub fn new(root: impl Into<PathBuf>, entry_argv: Vec<OsString>) -> Self {
         let inherit = INHERITED.iter().map(|name| (*name).to_owned()).collect();
-        Self { inner: Arc::new(Inner { root: root.into(), entry: entry_argv, inherit }) }
+        // The entry works in the job's directory, where a relative path would mean something else.
+        let root = root.into();
+        let root = std::path::absolute(&root).unwrap_or(root);
+        Self { inner: Arc::new(Inner { root, entry: entry_argv, inherit }) }
     }
 
     /// Lets jobs inherit these variables of the server's environment too, such as `HOME` and the user's cloud
