@@ -10,7 +10,9 @@ use crate::clock;
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// No `git` on PATH.
-    #[error("git could not be started ({0}): install git 2.38 or later and put it on PATH; the double serves repositories with it")]
+    #[error(
+        "git could not be started ({0}): install git 2.38 or later and put it on PATH; the double serves repositories with it"
+    )]
     Missing(std::io::Error),
     /// The command ended with an error.
     #[error("git {command} failed: {stderr}")]
@@ -119,7 +121,9 @@ struct Finished {
 /// The `git` command with nothing of the user's configuration.
 pub(crate) fn command() -> Command {
     let mut command = Command::new("git");
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"] {
+    for name in
+        ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"]
+    {
         command.env_remove(name);
     }
     command
@@ -220,12 +224,21 @@ impl Git {
     /// Brings one commit of another repository here and names it.
     pub(crate) fn take(&self, from: &Git, sha: &str, name: &str) -> Result<(), GitError> {
         let source = from.dir.to_string_lossy().into_owned();
-        self.text(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", &source, &format!("+{sha}:{name}")]).map(drop)
+        self.text(&["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", &source, &format!("+{sha}:{name}")])
+            .map(drop)
     }
 
     pub(crate) fn take_branches(&self, from: &Git) -> Result<(), GitError> {
         let source = from.dir.to_string_lossy().into_owned();
-        self.text(&["fetch", "--quiet", "--no-write-fetch-head", &source, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]).map(drop)
+        self.text(&[
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            &source,
+            "+refs/heads/*:refs/heads/*",
+            "+refs/tags/*:refs/tags/*",
+        ])
+        .map(drop)
     }
 
     /// Commits changes onto a branch (made when it is not there) and answers the new commit.
@@ -239,7 +252,9 @@ impl Git {
     ) -> Result<String, GitError> {
         let reference = format!("refs/heads/{branch}");
         let who = format!("{} <{}> {} +0000", author.name, author.email, author.at.div_euclid(1_000_000));
-        let mut stream = format!("commit {reference}\nauthor {who}\ncommitter {who}\ndata {}\n{message}\n", message.len()).into_bytes();
+        let mut stream =
+            format!("commit {reference}\nauthor {who}\ncommitter {who}\ndata {}\n{message}\n", message.len())
+                .into_bytes();
         if let Some(parent) = parent {
             stream.extend(format!("from {parent}\n").bytes());
         }
@@ -249,11 +264,20 @@ impl Git {
         stream.extend(b"\ndone\n");
         self.bytes(&["fast-import", "--quiet", "--done", "--date-format=raw"], &stream, &[])?;
         let made = self.commit(&reference)?;
-        made.ok_or_else(|| GitError::Failed { command: "fast-import".into(), stderr: format!("{reference} was not made") })
+        made.ok_or_else(|| GitError::Failed {
+            command: "fast-import".into(),
+            stderr: format!("{reference} was not made"),
+        })
     }
 
     /// Makes a commit of a tree.
-    pub(crate) fn commit_tree(&self, tree: &str, parents: &[&str], by: &Person, message: &str) -> Result<String, GitError> {
+    pub(crate) fn commit_tree(
+        &self,
+        tree: &str,
+        parents: &[&str],
+        by: &Person,
+        message: &str,
+    ) -> Result<String, GitError> {
         let at = format!("{} +0000", by.at.div_euclid(1_000_000));
         let env = [
             ("GIT_AUTHOR_NAME", by.name.clone()),
@@ -301,7 +325,8 @@ impl Git {
         args.push("--");
         let out = self.bytes(&args, b"", &[])?;
         let text = String::from_utf8_lossy(&out);
-        let mut commits: Vec<_> = text.split('\u{1}').filter_map(|entry| parse_commit(entry.trim_start_matches('\n'))).collect();
+        let mut commits: Vec<_> =
+            text.split('\u{1}').filter_map(|entry| parse_commit(entry.trim_start_matches('\n'))).collect();
         commits.reverse();
         Ok(commits)
     }
@@ -314,7 +339,9 @@ impl Git {
     /// The content of a path at a commit; `None` when there is no such file.
     pub(crate) fn file(&self, commit: &str, path: &str) -> Result<Option<(String, Vec<u8>)>, GitError> {
         let entries = self.tree(commit, path, false)?;
-        let Some(entry) = entries.into_iter().find(|entry| entry.path == path && entry.kind == "blob") else { return Ok(None) };
+        let Some(entry) = entries.into_iter().find(|entry| entry.path == path && entry.kind == "blob") else {
+            return Ok(None);
+        };
         let content = self.bytes(&["cat-file", "blob", &entry.sha], b"", &[])?;
         Ok(Some((entry.sha, content)))
     }

@@ -32,7 +32,8 @@ fn raw_entry<'a>(head: &str, fields: &mut impl Iterator<Item = &'a str>) -> Opti
     let words: Vec<&str> = head.split(' ').collect();
     let [_, _, old, new, letter] = words.as_slice() else { return None };
     let first = fields.next()?.to_owned();
-    let (path, previous) = if letter.starts_with('R') { (fields.next()?.to_owned(), Some(first)) } else { (first, None) };
+    let (path, previous) =
+        if letter.starts_with('R') { (fields.next()?.to_owned(), Some(first)) } else { (first, None) };
     let (status, blob) = match letter.chars().next()? {
         'A' => ("added", new),
         'D' => ("removed", old),

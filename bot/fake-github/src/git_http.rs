@@ -102,7 +102,10 @@ fn allow(model: &mut Model, request: &GitRequest, write: bool) -> Result<(u64, G
         Caller::Person(person) => {
             let role = model.role(*person, it).ok_or_else(|| Refusal::new(404, "Repository not found."))?;
             if write && role < Role::Write {
-                return Err(Refusal::new(403, format!("Permission to {} denied to {}.", request.repository, model.login(*person))));
+                return Err(Refusal::new(
+                    403,
+                    format!("Permission to {} denied to {}.", request.repository, model.login(*person)),
+                ));
             }
             *person
         }
@@ -123,13 +126,20 @@ fn allow(model: &mut Model, request: &GitRequest, write: bool) -> Result<(u64, G
 }
 
 /// Runs the push and tells the model about every ref that it moved.
-async fn push(shared: &Arc<Shared>, repository: u64, git: &Git, actor: u64, request: &GitRequest) -> Result<Vec<u8>, String> {
+async fn push(
+    shared: &Arc<Shared>,
+    repository: u64,
+    git: &Git,
+    actor: u64,
+    request: &GitRequest,
+) -> Result<Vec<u8>, String> {
     let _one_at_a_time = shared.pushing.lock().await;
     let all = |git: &Git| git.refs("refs/").map_err(|error| error.to_string());
     let before = all(git)?;
     let body = run(git, "git-receive-pack", false, request).await?;
     let after = all(git)?;
-    let value = |refs: &[(String, String)], name: &str| refs.iter().find(|(it, _)| it == name).map(|(_, sha)| sha.clone());
+    let value =
+        |refs: &[(String, String)], name: &str| refs.iter().find(|(it, _)| it == name).map(|(_, sha)| sha.clone());
     let shared = Arc::clone(shared);
     let told = tokio::task::spawn_blocking(move || {
         let mut model = shared.model();
@@ -180,6 +190,8 @@ async fn run(git: &Git, service: &str, advertise: bool, request: &GitRequest) ->
 
 fn unzipped(body: &[u8]) -> Result<Vec<u8>, String> {
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(body).read_to_end(&mut plain).map_err(|error| format!("the request body is not gzip: {error}"))?;
+    flate2::read::GzDecoder::new(body)
+        .read_to_end(&mut plain)
+        .map_err(|error| format!("the request body is not gzip: {error}"))?;
     Ok(plain)
 }

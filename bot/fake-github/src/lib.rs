@@ -72,7 +72,11 @@ pub struct Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options").field("listen", &self.listen).field("data_dir", &self.data_dir).field("delivery", &self.delivery).finish_non_exhaustive()
+        f.debug_struct("Options")
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .field("delivery", &self.delivery)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,14 +119,22 @@ impl FakeGitHub {
     /// An address that is not loopback or is taken, a directory that cannot be made.
     pub fn start(options: Options) -> Result<FakeGitHub, Error> {
         if !options.listen.ip().is_loopback() {
-            return Err(Error::Use(format!("{} is not a loopback address; the double lets anybody in", options.listen)));
+            return Err(Error::Use(format!(
+                "{} is not a loopback address; the double lets anybody in",
+                options.listen
+            )));
         }
         let temporary = match &options.data_dir {
             Some(_) => None,
             None => Some(tempfile::tempdir().map_err(Error::io("a temporary directory cannot be made"))?),
         };
-        let data = options.data_dir.clone().or_else(|| temporary.as_ref().map(|dir| dir.path().to_owned())).unwrap_or_default();
-        let listener = TcpListener::bind(options.listen).map_err(Error::io(format!("{} cannot be listened on", options.listen)))?;
+        let data = options
+            .data_dir
+            .clone()
+            .or_else(|| temporary.as_ref().map(|dir| dir.path().to_owned()))
+            .unwrap_or_default();
+        let listener = TcpListener::bind(options.listen)
+            .map_err(Error::io(format!("{} cannot be listened on", options.listen)))?;
         listener.set_nonblocking(true).map_err(Error::io("the listening socket"))?;
         let address = listener.local_addr().map_err(Error::io("the listening socket"))?;
         let url = format!("http://{address}");

@@ -244,7 +244,14 @@ impl FakeGitHub {
     ///
     /// # Errors
     /// There is no such repository or person; git fails.
-    pub fn commit_files(&self, repository: &str, branch: &str, author: &str, message: &str, changes: &[Change]) -> Result<String, Error> {
+    pub fn commit_files(
+        &self,
+        repository: &str,
+        branch: &str,
+        author: &str,
+        message: &str,
+        changes: &[Change],
+    ) -> Result<String, Error> {
         let mut model = self.shared.model();
         let (id, author) = (model.repository_id(repository)?, model.account(author)?);
         model.commit(id, branch, author, message, changes)
@@ -294,7 +301,14 @@ impl FakeGitHub {
     ///
     /// # Errors
     /// There is no such pull request or person.
-    pub fn edit_pull(&self, repository: &str, number: u64, actor: &str, title: Option<&str>, body: Option<&str>) -> Result<(), Error> {
+    pub fn edit_pull(
+        &self,
+        repository: &str,
+        number: u64,
+        actor: &str,
+        title: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<(), Error> {
         let edit = PullEdit { title: title.map(str::to_owned), body: body.map(str::to_owned), ..PullEdit::default() };
         self.pull(repository, actor, |model, id, actor| model.edit_pull(id, number, actor, &edit))
     }
@@ -353,7 +367,14 @@ impl FakeGitHub {
     ///
     /// # Errors
     /// What GitHub would refuse, as approving one's own.
-    pub fn review(&self, repository: &str, number: u64, author: &str, verdict: Verdict, body: &str) -> Result<u64, Error> {
+    pub fn review(
+        &self,
+        repository: &str,
+        number: u64,
+        author: &str,
+        verdict: Verdict,
+        body: &str,
+    ) -> Result<u64, Error> {
         self.pull(repository, author, |model, id, author| model.review(id, number, author, verdict, body, None))
     }
 
@@ -408,7 +429,8 @@ impl FakeGitHub {
         self.pull(repository, actor, |model, id, actor| {
             let it = model.repository(id)?;
             let head = it.pull(number)?.head_sha.clone();
-            let suites: Vec<u64> = it.suites.values().filter(|suite| suite.head_sha == head).map(|suite| suite.id).collect();
+            let suites: Vec<u64> =
+                it.suites.values().filter(|suite| suite.head_sha == head).map(|suite| suite.id).collect();
             suites.into_iter().try_for_each(|suite| model.rerequest_suite(id, suite, actor))
         })
     }
@@ -417,14 +439,26 @@ impl FakeGitHub {
     ///
     /// # Errors
     /// There is no such check, button or person.
-    pub fn press_button(&self, repository: &str, number: u64, actor: &str, check: &str, identifier: &str) -> Result<(), Error> {
+    pub fn press_button(
+        &self,
+        repository: &str,
+        number: u64,
+        actor: &str,
+        check: &str,
+        identifier: &str,
+    ) -> Result<(), Error> {
         self.pull(repository, actor, |model, id, actor| {
             let run = model.newest_check(id, number, check)?;
             model.request_action(id, run, actor, identifier)
         })
     }
 
-    fn pull<T>(&self, repository: &str, actor: &str, run: impl FnOnce(&mut crate::model::Model, u64, u64) -> Result<T, Error>) -> Result<T, Error> {
+    fn pull<T>(
+        &self,
+        repository: &str,
+        actor: &str,
+        run: impl FnOnce(&mut crate::model::Model, u64, u64) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let mut model = self.shared.model();
         let (id, actor) = (model.repository_id(repository)?, model.account(actor)?);
         run(&mut model, id, actor)

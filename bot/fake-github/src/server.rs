@@ -129,14 +129,18 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 pub(crate) fn pairs(query: &str) -> BTreeMap<String, String> {
     let decode = |text: &str| rest::decoded(&text.replace('+', " "));
     let parts = query.split('&').filter(|part| !part.is_empty());
-    parts.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(name, value)| (decode(name), decode(value))).collect()
+    parts
+        .map(|part| part.split_once('=').unwrap_or((part, "")))
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
 }
 
 /// GitHub's `Link` header; `None` when there is one page only.
 fn links(api: &str, incoming: &Incoming, page: usize, last: usize) -> Option<String> {
     let address = |page: usize| {
         let others = incoming.query.iter().filter(|(name, _)| *name != "page");
-        let mut query: Vec<String> = others.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        let mut query: Vec<String> =
+            others.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         query.push(format!("page={page}"));
         format!("{api}{}?{}", incoming.path, query.join("&"))
     };

@@ -29,7 +29,15 @@ fn one(text: &mut String, model: &Model, it: &Repository, pull: &Pull) {
         (false, true, false) => "open",
     };
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "== {}#{} {} [{state}] {} -> {}", model.full_name(it), pull.number, pull.title, pull.head_ref, pull.base_ref);
+    let _ = writeln!(
+        text,
+        "== {}#{} {} [{state}] {} -> {}",
+        model.full_name(it),
+        pull.number,
+        pull.title,
+        pull.head_ref,
+        pull.base_ref
+    );
     let _ = writeln!(text, "head {} of {} by {}", pull.head_sha, pull.heads.len(), model.login(pull.author));
     if !pull.labels.is_empty() {
         let _ = writeln!(text, "labels {}", pull.labels.join(", "));
@@ -82,7 +90,8 @@ fn check(text: &mut String, sha: &str, run: &CheckRun) {
         let word = |name: &str| it[name].as_str().unwrap_or_default();
         let (start, end) = (&it["start_line"], &it["end_line"]);
         let title = if word("title").is_empty() { String::new() } else { format!("{}: ", word("title")) };
-        let _ = writeln!(text, "  {} {}:{start}-{end} {title}{}", word("annotation_level"), word("path"), word("message"));
+        let _ =
+            writeln!(text, "  {} {}:{start}-{end} {title}{}", word("annotation_level"), word("path"), word("message"));
     }
     for it in &run.actions {
         let _ = writeln!(text, "  button {} ({}): {}", it["label"], it["identifier"], it["description"]);
@@ -148,12 +157,18 @@ fn words(text: &str, fits: fn(&[u8]) -> bool, length: usize, word: &str) -> Stri
 }
 
 fn is_uuid(bytes: &[u8]) -> bool {
-    bytes.iter().enumerate().all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
+    bytes
+        .iter()
+        .enumerate()
+        .all(|(at, byte)| if matches!(at, 8 | 13 | 18 | 23) { *byte == b'-' } else { byte.is_ascii_hexdigit() })
 }
 
 /// `2026-01-31T12:00:00Z`.
 fn is_time(bytes: &[u8]) -> bool {
-    bytes.iter().zip(b"0000-00-00T00:00:00Z").all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
+    bytes
+        .iter()
+        .zip(b"0000-00-00T00:00:00Z")
+        .all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
 }
 
 /// `127.0.0.1:43210` and `localhost:43210` become `HOST`.

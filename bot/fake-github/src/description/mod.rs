@@ -68,7 +68,9 @@ pub(crate) fn webhook(event: &str, action: Option<&str>, payload: &Value) -> Res
 
 /// Checks an answer that the double is about to give. `key` is `METHOD /template`.
 pub(crate) fn answer(key: &str, status: u16, body: Option<&Value>) -> Result<(), String> {
-    let operation = REST["operations"].get(key).ok_or_else(|| format!("{key} is not in the extract; run dev/github-description"))?;
+    let operation = REST["operations"]
+        .get(key)
+        .ok_or_else(|| format!("{key} is not in the extract; run dev/github-description"))?;
     let schema = operation["answers"].get(status.to_string()).ok_or_else(|| format!("{key} never answers {status}"))?;
     match (schema, body) {
         (Value::Null, _) => Ok(()),
@@ -85,11 +87,15 @@ pub(crate) fn request(key: &str, query: &BTreeMap<String, String>, body: &Value)
         return ignored(format!("{key} is not in the extract; run dev/github-description"));
     };
     for (name, value) in query {
-        let Some(schema) = operation["query"].get(name) else { return ignored(format!("there is no query parameter `{name}`")) };
+        let Some(schema) = operation["query"].get(name) else {
+            return ignored(format!("there is no query parameter `{name}`"));
+        };
         // A query has no types: a value may be read as text, as a number or as a flag.
         let read = serde_json::from_str::<Value>(value).unwrap_or_else(|_| json!(value));
         let check = |value: &Value| fits(&format!("{key} ?{name}"), schema, &REST["definitions"], value);
-        check(&read).or_else(|_| check(&json!(value))).map_err(|why| refused(format!("query parameter `{name}`: {why}")))?;
+        check(&read)
+            .or_else(|_| check(&json!(value)))
+            .map_err(|why| refused(format!("query parameter `{name}`: {why}")))?;
     }
     let schema = &operation["body"];
     match (schema, body) {
@@ -159,7 +165,10 @@ fn compiled(schema: &Value, definitions: &Value) -> Result<Validator, String> {
     let mut reached = Map::new();
     reach(schema, definitions, &mut reached);
     let whole = json!({"allOf": [schema], "definitions": reached});
-    let options = jsonschema::options().with_draft(jsonschema::Draft::Draft7).should_validate_formats(true).should_ignore_unknown_formats(true);
+    let options = jsonschema::options()
+        .with_draft(jsonschema::Draft::Draft7)
+        .should_validate_formats(true)
+        .should_ignore_unknown_formats(true);
     options.build(&whole).map_err(|error| format!("the extract has a schema that cannot be read: {error}"))
 }
 
@@ -167,7 +176,8 @@ fn reach(node: &Value, definitions: &Value, reached: &mut Map<String, Value>) {
     match node {
         Value::Array(items) => items.iter().for_each(|item| reach(item, definitions, reached)),
         Value::Object(fields) => {
-            if let Some(name) = fields.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix("#/definitions/"))
+            if let Some(name) =
+                fields.get("$ref").and_then(Value::as_str).and_then(|name| name.strip_prefix("#/definitions/"))
                 && !reached.contains_key(name)
                 && let Some(found) = definitions.get(name)
             {

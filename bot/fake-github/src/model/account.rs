@@ -59,7 +59,11 @@ pub(crate) enum Caller {
     Person(u64),
     /// By its own JWT.
     App(u64),
-    Installation { installation: u64, repositories: Option<Vec<u64>>, permissions: Permissions },
+    Installation {
+        installation: u64,
+        repositories: Option<Vec<u64>>,
+        permissions: Permissions,
+    },
 }
 
 /// What a person may do on a repository.

@@ -72,8 +72,10 @@ impl Model {
         };
         let id = self.id();
         let repositories = vec![repository];
-        self.installations
-            .insert(id, Installation { id, app, account, repositories, permissions, events, created_at: now, updated_at: now });
+        self.installations.insert(
+            id,
+            Installation { id, app, account, repositories, permissions, events, created_at: now, updated_at: now },
+        );
         self.tell_installation(id, "created");
         Ok(id)
     }
@@ -92,7 +94,12 @@ impl Model {
     }
 
     /// Makes a token of one hour. Permissions must be within the installation's, repositories too.
-    pub(crate) fn mint(&mut self, installation: u64, repositories: Option<Vec<u64>>, permissions: Permissions) -> Result<(String, i64), Error> {
+    pub(crate) fn mint(
+        &mut self,
+        installation: u64,
+        repositories: Option<Vec<u64>>,
+        permissions: Permissions,
+    ) -> Result<(String, i64), Error> {
         let value = format!("ghs_{}", random_word()?);
         let expires_at = self.now() + TOKEN_LIFE;
         self.tokens.insert(value.clone(), Token::Installation { installation, repositories, permissions, expires_at });
@@ -113,6 +120,8 @@ impl Model {
 /// 36 letters and digits that nobody can guess.
 pub(crate) fn random_word() -> Result<String, Error> {
     let mut bytes = [0_u8; 18];
-    ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Use("the system gave no random bytes".into()))?;
+    ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| Error::Use("the system gave no random bytes".into()))?;
     Ok(hex::encode(bytes))
 }

@@ -86,11 +86,17 @@ fn checked_output(output: &Output, has_title: bool) -> Result<(), Error> {
     }
     for (name, text) in [("summary", &output.summary), ("text", &output.text)] {
         if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_LIMIT) {
-            return Err(refuse("output", format!("Only {TEXT_LIMIT} characters are allowed in {name}; {name} is too long")));
+            return Err(refuse(
+                "output",
+                format!("Only {TEXT_LIMIT} characters are allowed in {name}; {name} is too long"),
+            ));
         }
     }
     if output.annotations.len() > ANNOTATIONS {
-        return Err(refuse("annotations", format!("No more than {ANNOTATIONS} annotations can be added in one request.")));
+        return Err(refuse(
+            "annotations",
+            format!("No more than {ANNOTATIONS} annotations can be added in one request."),
+        ));
     }
     output.annotations.iter().try_for_each(checked_annotation)
 }
@@ -103,7 +109,9 @@ fn checked_annotation(annotation: &Value) -> Result<(), Error> {
         }
     }
     let (start, end) = (annotation["start_line"].as_u64(), annotation["end_line"].as_u64());
-    let (Some(start), Some(end)) = (start, end) else { return Err(refuse("annotations", "start_line and end_line are required")) };
+    let (Some(start), Some(end)) = (start, end) else {
+        return Err(refuse("annotations", "start_line and end_line are required"));
+    };
     if end < start {
         return Err(refuse("annotations", "end_line must not be before start_line"));
     }
@@ -184,8 +192,16 @@ impl CheckRun {
 
 impl Model {
     /// Every app that writes checks here gets a suite for a pushed commit, and is told.
-    pub(crate) fn suites_for_push(&mut self, repository: u64, branch: &str, before: &str, after: &str, actor: u64) -> Result<(), Error> {
-        let writes = |permissions: &super::account::Permissions| permissions.get("checks").is_some_and(|level| level == "write");
+    pub(crate) fn suites_for_push(
+        &mut self,
+        repository: u64,
+        branch: &str,
+        before: &str,
+        after: &str,
+        actor: u64,
+    ) -> Result<(), Error> {
+        let writes =
+            |permissions: &super::account::Permissions| permissions.get("checks").is_some_and(|level| level == "write");
         let apps: Vec<u64> = self
             .installations
             .values()
@@ -215,7 +231,10 @@ impl Model {
         let (id, now) = (self.id(), self.now());
         let head_branch = branch.map(str::to_owned).or_else(|| {
             let it = self.repositories.get(&repository)?;
-            it.pulls.values().find(|pull| pull.head_sha == sha && pull.head_repository == Some(repository)).map(|pull| pull.head_ref.clone())
+            it.pulls
+                .values()
+                .find(|pull| pull.head_sha == sha && pull.head_repository == Some(repository))
+                .map(|pull| pull.head_ref.clone())
         });
         let suite = CheckSuite {
             id,
@@ -232,10 +251,19 @@ impl Model {
         Ok(id)
     }
 
-    pub(crate) fn create_check(&mut self, repository: u64, app: u64, sha: &str, input: CheckInput) -> Result<u64, Error> {
+    pub(crate) fn create_check(
+        &mut self,
+        repository: u64,
+        app: u64,
+        sha: &str,
+        input: CheckInput,
+    ) -> Result<u64, Error> {
         let found = self.repository(repository)?.git.commit(sha)?;
         if found.as_deref() != Some(sha) {
-            return Err(Error::Unprocessable { message: format!("No commit found for SHA: {sha}"), errors: Vec::new() });
+            return Err(Error::Unprocessable {
+                message: format!("No commit found for SHA: {sha}"),
+                errors: Vec::new(),
+            });
         }
         self.checked(&input, false)?;
         let suite = match self.suite_for(repository, app, sha) {
@@ -297,7 +325,8 @@ impl Model {
         let run = self.run(repository, id)?.clone();
         let bot = self.apps.get(&run.app).map_or(0, |app| app.bot);
         let it = self.repository_mut(repository)?;
-        let suite = it.suites.get_mut(&run.suite).ok_or_else(|| Error::NotFound(format!("check suite {}", run.suite)))?;
+        let suite =
+            it.suites.get_mut(&run.suite).ok_or_else(|| Error::NotFound(format!("check suite {}", run.suite)))?;
         suite.reset = false;
         suite.updated_at = now;
         if action == "created" {
@@ -347,7 +376,13 @@ impl Model {
     }
 
     /// A press of one of the buttons that a check offers.
-    pub(crate) fn request_action(&mut self, repository: u64, id: u64, actor: u64, identifier: &str) -> Result<(), Error> {
+    pub(crate) fn request_action(
+        &mut self,
+        repository: u64,
+        id: u64,
+        actor: u64,
+        identifier: &str,
+    ) -> Result<(), Error> {
         let run = self.run(repository, id)?;
         if run.actions.iter().all(|action| action["identifier"] != identifier) {
             return Err(Error::NotFound(format!("check run {id} has no button `{identifier}`")));
@@ -356,7 +391,15 @@ impl Model {
         self.tell_run(repository, id, actor, "requested_action", Some(json!({"identifier": identifier})), Some(app))
     }
 
-    fn tell_run(&mut self, repository: u64, id: u64, actor: u64, action: &str, requested: Option<Value>, only: Option<u64>) -> Result<(), Error> {
+    fn tell_run(
+        &mut self,
+        repository: u64,
+        id: u64,
+        actor: u64,
+        action: &str,
+        requested: Option<Value>,
+        only: Option<u64>,
+    ) -> Result<(), Error> {
         let it = self.repository(repository)?;
         let run = self.run(repository, id)?;
         let mut fields = Map::new();
@@ -368,7 +411,14 @@ impl Model {
         Ok(())
     }
 
-    fn tell_suite(&mut self, repository: u64, id: u64, actor: u64, action: &str, only: Option<u64>) -> Result<(), Error> {
+    fn tell_suite(
+        &mut self,
+        repository: u64,
+        id: u64,
+        actor: u64,
+        action: &str,
+        only: Option<u64>,
+    ) -> Result<(), Error> {
         let it = self.repository(repository)?;
         let suite = it.suites.get(&id).ok_or_else(|| Error::NotFound(format!("check suite {id}")))?;
         let mut fields = Map::new();

@@ -49,13 +49,24 @@ fn checked(body: &str) -> Result<(), Error> {
         });
     }
     if body.chars().count() > BODY_LIMIT {
-        return Err(Error::invalid("IssueComment", "body", format!("Body is too long (maximum is {BODY_LIMIT} characters)")));
+        return Err(Error::invalid(
+            "IssueComment",
+            "body",
+            format!("Body is too long (maximum is {BODY_LIMIT} characters)"),
+        ));
     }
     Ok(())
 }
 
 impl Model {
-    pub(crate) fn comment(&mut self, repository: u64, number: u64, author: u64, app: Option<u64>, body: &str) -> Result<u64, Error> {
+    pub(crate) fn comment(
+        &mut self,
+        repository: u64,
+        number: u64,
+        author: u64,
+        app: Option<u64>,
+        body: &str,
+    ) -> Result<u64, Error> {
         self.repository(repository)?.pull(number)?;
         checked(body)?;
         let (id, now) = (self.id(), self.now());
@@ -101,7 +112,13 @@ impl Model {
     }
 
     /// Adds a reaction; the second of the same kind by the same account is the first one. The flag says whether it is new.
-    pub(crate) fn react(&mut self, repository: u64, comment: u64, author: u64, content: &str) -> Result<(Reaction, bool), Error> {
+    pub(crate) fn react(
+        &mut self,
+        repository: u64,
+        comment: u64,
+        author: u64,
+        content: &str,
+    ) -> Result<(Reaction, bool), Error> {
         if !REACTIONS.contains(&content) {
             return Err(Error::field("Reaction", "content", "invalid"));
         }
@@ -115,7 +132,14 @@ impl Model {
         Ok((reaction, true))
     }
 
-    fn tell_comment(&mut self, repository: u64, id: u64, actor: u64, action: &str, changes: Option<Value>) -> Result<(), Error> {
+    fn tell_comment(
+        &mut self,
+        repository: u64,
+        id: u64,
+        actor: u64,
+        action: &str,
+        changes: Option<Value>,
+    ) -> Result<(), Error> {
         let it = self.repository(repository)?;
         let comment = it.comments.get(&id).ok_or_else(|| Error::NotFound(format!("comment {id}")))?;
         let mut fields = Map::new();

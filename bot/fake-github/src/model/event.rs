@@ -40,7 +40,14 @@ pub(crate) struct Deliveries {
 
 impl Model {
     /// Tells every app that is installed on the repository and subscribed to the event.
-    pub(crate) fn tell(&mut self, repository: u64, actor: u64, event: &str, action: Option<&str>, fields: Map<String, Value>) {
+    pub(crate) fn tell(
+        &mut self,
+        repository: u64,
+        actor: u64,
+        event: &str,
+        action: Option<&str>,
+        fields: Map<String, Value>,
+    ) {
         self.tell_only(repository, actor, event, action, fields, None);
     }
 
@@ -76,7 +83,10 @@ impl Model {
         }
         for (installation, app) in listening {
             let mut payload = payload.clone();
-            payload.insert("installation".into(), json!({"id": installation, "node_id": shape::node("MDIzOk", installation)}));
+            payload.insert(
+                "installation".into(),
+                json!({"id": installation, "node_id": shape::node("MDIzOk", installation)}),
+            );
             self.queue(app, Some(installation), Some(repository), event, action, Value::Object(payload));
         }
     }
@@ -84,7 +94,12 @@ impl Model {
     pub(crate) fn tell_installation(&mut self, id: u64, action: &str) {
         let Some(installation) = self.installations.get(&id) else { return };
         let app = installation.app;
-        let repositories: Vec<Value> = installation.repositories.iter().filter_map(|id| self.repositories.get(id)).map(|it| shape::repository::brief(self, it)).collect();
+        let repositories: Vec<Value> = installation
+            .repositories
+            .iter()
+            .filter_map(|id| self.repositories.get(id))
+            .map(|it| shape::repository::brief(self, it))
+            .collect();
         let payload = json!({
             "action": action,
             "installation": shape::app::installation(self, installation, shape::Form::Webhook),
@@ -97,7 +112,11 @@ impl Model {
     pub(crate) fn tell_repositories(&mut self, id: u64, repositories: &[u64], added: bool) {
         let Some(installation) = self.installations.get(&id) else { return };
         let app = installation.app;
-        let named: Vec<Value> = repositories.iter().filter_map(|id| self.repositories.get(id)).map(|it| shape::repository::brief(self, it)).collect();
+        let named: Vec<Value> = repositories
+            .iter()
+            .filter_map(|id| self.repositories.get(id))
+            .map(|it| shape::repository::brief(self, it))
+            .collect();
         let action = if added { "added" } else { "removed" };
         let (more, less) = if added { (named, Vec::new()) } else { (Vec::new(), named) };
         let payload = json!({
@@ -118,14 +137,25 @@ impl Model {
         self.queue(app, None, None, "ping", None, payload);
     }
 
-    fn queue(&mut self, app: u64, installation: Option<u64>, repository: Option<u64>, event: &str, action: Option<&str>, payload: Value) {
+    fn queue(
+        &mut self,
+        app: u64,
+        installation: Option<u64>,
+        repository: Option<u64>,
+        event: &str,
+        action: Option<&str>,
+        payload: Value,
+    ) {
         if self.apps.get(&app).is_none_or(|app| app.webhook_url.is_none()) {
             return;
         }
         if self.validate
             && let Err(why) = crate::description::webhook(event, action, &payload)
         {
-            self.violation(format!("the double's own webhook {event} {} is not as GitHub describes it: {why}", action.unwrap_or_default()));
+            self.violation(format!(
+                "the double's own webhook {event} {} is not as GitHub describes it: {why}",
+                action.unwrap_or_default()
+            ));
         }
         let (id, created_at) = (self.id(), self.now());
         let delivery = Delivery {
@@ -155,9 +185,12 @@ impl Model {
 
     /// Queues a delivery again, with the same `X-GitHub-Delivery`, and answers the new record.
     pub(crate) fn redeliver(&mut self, id: u64) -> Result<u64, Error> {
-        let again = self.deliveries.records.get(&id).cloned().ok_or_else(|| Error::NotFound(format!("delivery {id}")))?;
+        let again =
+            self.deliveries.records.get(&id).cloned().ok_or_else(|| Error::NotFound(format!("delivery {id}")))?;
         let (id, created_at) = (self.id(), self.now());
-        self.deliveries.records.insert(id, Delivery { id, created_at, redelivery: true, answer: None, dropped: false, ..again });
+        self.deliveries
+            .records
+            .insert(id, Delivery { id, created_at, redelivery: true, answer: None, dropped: false, ..again });
         self.deliveries.pending.push_back(id);
         self.deliveries.wake.notify_one();
         Ok(id)

@@ -16,7 +16,13 @@ pub(crate) struct MergeRequest {
 
 impl Model {
     /// Merges an open pull request and answers the commit.
-    pub(crate) fn merge_pull(&mut self, repository: u64, number: u64, actor: u64, how: &MergeRequest) -> Result<String, Error> {
+    pub(crate) fn merge_pull(
+        &mut self,
+        repository: u64,
+        number: u64,
+        actor: u64,
+        how: &MergeRequest,
+    ) -> Result<String, Error> {
         let person = self.person(actor);
         let it = self.repository(repository)?;
         let pull = it.pull(number)?;
@@ -38,7 +44,9 @@ impl Model {
         let squash = match how.method.as_deref() {
             None | Some("merge") => false,
             Some("squash") => true,
-            Some(other) => return Err(Error::NotAllowed(format!("{other} merges are not allowed on this repository."))),
+            Some(other) => {
+                return Err(Error::NotAllowed(format!("{other} merges are not allowed on this repository.")));
+            }
         };
         let (title, body) = if squash {
             (format!("{} (#{number})", pull.title), String::new())

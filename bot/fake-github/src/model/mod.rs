@@ -97,7 +97,8 @@ impl Model {
 
     /// Finds a repository by `owner/name`, in any case of letters.
     pub(crate) fn repository_id(&self, full_name: &str) -> Result<u64, Error> {
-        let found = self.repositories.values().find(|repository| self.full_name(repository).eq_ignore_ascii_case(full_name));
+        let found =
+            self.repositories.values().find(|repository| self.full_name(repository).eq_ignore_ascii_case(full_name));
         found.map(|repository| repository.id).ok_or_else(|| Error::NotFound(format!("repository {full_name}")))
     }
 

@@ -82,11 +82,18 @@ impl Model {
         let it = self.repository(repository)?;
         let base_sha = it.git.branch(&new.base)?.ok_or_else(|| Error::field("PullRequest", "base", "invalid"))?;
         let same = |pull: &&super::pull::Pull| {
-            pull.open && pull.head_repository == Some(head_repository) && pull.head_ref == head_ref && pull.base_ref == new.base
+            pull.open
+                && pull.head_repository == Some(head_repository)
+                && pull.head_ref == head_ref
+                && pull.base_ref == new.base
         };
         if it.pulls.values().find(same).is_some() {
             let owner = self.login(self.repository(head_repository)?.owner);
-            return Err(Error::invalid("PullRequest", "head", format!("A pull request already exists for {owner}:{head_ref}.")));
+            return Err(Error::invalid(
+                "PullRequest",
+                "head",
+                format!("A pull request already exists for {owner}:{head_ref}."),
+            ));
         }
         if new.title.trim().is_empty() {
             return Err(Error::field("PullRequest", "title", "missing_field"));
@@ -145,7 +152,13 @@ impl Model {
     }
 
     /// Brings a new head commit into the base repository as `refs/pull/N/head`.
-    pub(crate) fn take_head(&mut self, repository: u64, number: u64, head_repository: u64, sha: &str) -> Result<(), Error> {
+    pub(crate) fn take_head(
+        &mut self,
+        repository: u64,
+        number: u64,
+        head_repository: u64,
+        sha: &str,
+    ) -> Result<(), Error> {
         let name = format!("refs/pull/{number}/head");
         if head_repository == repository {
             self.repository(repository)?.git.set_ref(&name, sha)?;
@@ -264,7 +277,11 @@ impl Model {
             None => None,
         };
         if pull.merged_at.is_some() || head.is_none() {
-            return Err(Error::invalid("PullRequest", "state", "state cannot be changed. The pull request cannot be reopened."));
+            return Err(Error::invalid(
+                "PullRequest",
+                "state",
+                "state cannot be changed. The pull request cannot be reopened.",
+            ));
         }
         let pull = self.repository_mut(repository)?.pull_mut(number)?;
         pull.open = true;
@@ -283,7 +300,13 @@ impl Model {
         self.tell_pull(repository, number, actor, action, &[])
     }
 
-    pub(crate) fn set_labels(&mut self, repository: u64, number: u64, actor: u64, labels: &[String]) -> Result<(), Error> {
+    pub(crate) fn set_labels(
+        &mut self,
+        repository: u64,
+        number: u64,
+        actor: u64,
+        labels: &[String],
+    ) -> Result<(), Error> {
         let pull = self.repository_mut(repository)?.pull_mut(number)?;
         let before = std::mem::replace(&mut pull.labels, labels.to_vec());
         for label in labels.iter().filter(|label| !before.contains(label)) {

@@ -9,7 +9,14 @@ use crate::shape;
 
 impl Model {
     /// Called after a ref of a repository was moved by anything.
-    pub(crate) fn ref_changed(&mut self, repository: u64, reference: &str, before: &str, after: &str, actor: u64) -> Result<(), Error> {
+    pub(crate) fn ref_changed(
+        &mut self,
+        repository: u64,
+        reference: &str,
+        before: &str,
+        after: &str,
+        actor: u64,
+    ) -> Result<(), Error> {
         if before == after || reference.starts_with("refs/pull/") {
             return Ok(());
         }
@@ -30,23 +37,35 @@ impl Model {
     fn settle_default_branch(&mut self, repository: u64, reference: &str) -> Result<(), Error> {
         let it = self.repository_mut(repository)?;
         let Some(branch) = reference.strip_prefix("refs/heads/") else { return Ok(()) };
-        if branch != it.default_branch && it.git.branch(&it.default_branch)?.is_none() && it.git.branch(branch)?.is_some() {
+        if branch != it.default_branch
+            && it.git.branch(&it.default_branch)?.is_none()
+            && it.git.branch(branch)?.is_some()
+        {
             it.git.set_head(branch)?;
             it.default_branch = branch.to_owned();
         }
         Ok(())
     }
 
-    fn tell_push(&mut self, repository: u64, reference: &str, before: &str, after: &str, actor: u64) -> Result<(), Error> {
+    fn tell_push(
+        &mut self,
+        repository: u64,
+        reference: &str,
+        before: &str,
+        after: &str,
+        actor: u64,
+    ) -> Result<(), Error> {
         let (created, deleted) = (before == ZERO, after == ZERO);
         let it = self.repository(repository)?;
-        let from = if created { it.git.branch(&it.default_branch)?.filter(|sha| sha != after) } else { Some(before.to_owned()) };
+        let from = if created {
+            it.git.branch(&it.default_branch)?.filter(|sha| sha != after)
+        } else {
+            Some(before.to_owned())
+        };
         let commits = if deleted { Vec::new() } else { it.git.log(from.as_deref(), after, 20)? };
         let forced = !created && !deleted && !it.git.is_ancestor(before, after)?;
-        let shaped: Vec<Value> = commits
-            .iter()
-            .map(|commit| shape::commit::pushed(self, it, commit))
-            .collect::<Result<_, _>>()?;
+        let shaped: Vec<Value> =
+            commits.iter().map(|commit| shape::commit::pushed(self, it, commit)).collect::<Result<_, _>>()?;
         let head = if deleted {
             Value::Null
         } else {
@@ -79,7 +98,14 @@ impl Model {
     }
 
     /// Pull requests whose head is this branch follow it, or close when it is gone.
-    fn heads_moved(&mut self, head_repository: u64, branch: &str, before: &str, after: &str, actor: u64) -> Result<(), Error> {
+    fn heads_moved(
+        &mut self,
+        head_repository: u64,
+        branch: &str,
+        before: &str,
+        after: &str,
+        actor: u64,
+    ) -> Result<(), Error> {
         let mut touched = Vec::new();
         for (base, it) in &self.repositories {
             for pull in it.pulls.values().filter(|pull| pull.is_open()) {
@@ -110,8 +136,12 @@ impl Model {
             return Ok(());
         }
         let it = self.repository(repository)?;
-        let numbers: Vec<u64> =
-            it.pulls.values().filter(|pull| pull.is_open() && pull.base_ref == branch).map(|pull| pull.number).collect();
+        let numbers: Vec<u64> = it
+            .pulls
+            .values()
+            .filter(|pull| pull.is_open() && pull.base_ref == branch)
+            .map(|pull| pull.number)
+            .collect();
         for number in numbers {
             if !self.merged_by_push(repository, number, actor)? {
                 self.refresh_merge(repository, number)?;

@@ -64,7 +64,11 @@ impl Model {
         let name = new.name;
         let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         if name.is_empty() || !plain || name == "." || name == ".." || name.to_ascii_lowercase().ends_with(".git") {
-            return Err(Error::invalid("Repository", "name", "name can only contain ASCII letters, digits, and the characters ., -, and _"));
+            return Err(Error::invalid(
+                "Repository",
+                "name",
+                "name can only contain ASCII letters, digits, and the characters ., -, and _",
+            ));
         }
         let login = self.login(new.owner);
         if self.repository_id(&format!("{login}/{name}")).is_ok() {
@@ -115,7 +119,8 @@ impl Model {
         if let Some(existing) = existing {
             return Ok(existing.id);
         }
-        let id = self.new_repository(NewRepository { owner, name, description: None, private, parent: Some(parent) })?;
+        let id =
+            self.new_repository(NewRepository { owner, name, description: None, private, parent: Some(parent) })?;
         let fork = self.repository_mut(id)?;
         fork.git.take_branches(&source)?;
         fork.git.set_head(&default_branch)?;

@@ -63,7 +63,12 @@ impl Model {
         let commit = commit.unwrap_or(&pull.head_sha).to_owned();
         let refuse = |message: &str| Error::Unprocessable {
             message: "Unprocessable Entity".into(),
-            errors: vec![crate::error::FieldError { resource: "PullRequestReview", field: "event", code: "custom", message: Some(message.into()) }],
+            errors: vec![crate::error::FieldError {
+                resource: "PullRequestReview",
+                field: "event",
+                code: "custom",
+                message: Some(message.into()),
+            }],
         };
         if own && verdict == Verdict::Approve {
             return Err(refuse("Review Can not approve your own pull request"));
@@ -91,7 +96,10 @@ impl Model {
         let review = pull.reviews.iter_mut().find(|review| review.id == id);
         let review = review.ok_or_else(|| Error::NotFound(format!("review {id}")))?;
         if review.state == ReviewState::Commented {
-            return Err(Error::Unprocessable { message: "Can not dismiss a commented pull request review".into(), errors: Vec::new() });
+            return Err(Error::Unprocessable {
+                message: "Can not dismiss a commented pull request review".into(),
+                errors: Vec::new(),
+            });
         }
         review.state = ReviewState::Dismissed;
         self.tell_review(repository, number, id, actor, "dismissed")

@@ -50,7 +50,8 @@ pub(crate) fn deliveries(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let failures = call.query("status") == Some("failure");
     let failed = |it: &Delivery| it.answer.as_ref().is_some_and(|(code, _)| !(200..400).contains(code));
     let all = call.model.deliveries.records.values().rev();
-    let items = all.filter(|it| it.app == id && it.answer.is_some() && it.id < below).filter(|it| !failures || failed(it));
+    let items =
+        all.filter(|it| it.app == id && it.answer.is_some() && it.id < below).filter(|it| !failures || failed(it));
     Answer::ok(items.take(size).map(item).collect())
 }
 
@@ -65,7 +66,8 @@ pub(crate) fn delivery(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let mut it = item(&found);
     let payload: Value = serde_json::from_str(&found.payload).unwrap_or_default();
     it["url"] = json!(call.model.apps.get(&found.app).and_then(|app| app.webhook_url.clone()).unwrap_or_default());
-    it["request"] = json!({"headers": {"X-GitHub-Delivery": found.guid, "X-GitHub-Event": found.event}, "payload": payload});
+    it["request"] =
+        json!({"headers": {"X-GitHub-Delivery": found.guid, "X-GitHub-Event": found.event}, "payload": payload});
     it["response"] = json!({"headers": {}, "payload": found.answer.map(|(_, body)| body)});
     Answer::ok(it)
 }

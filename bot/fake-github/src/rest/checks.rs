@@ -50,7 +50,10 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 pub(crate) fn update(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let (app, id, input) = (writer(call)?, call.number("check_run_id")?, input(call));
     if call.model.run(call.repository, id)?.app != app {
-        return Err(Refusal::new(403, "Invalid app_id `check_run.app_id` - check run can only be modified by the GitHub App that created it."));
+        return Err(Refusal::new(
+            403,
+            "Invalid app_id `check_run.app_id` - check run can only be modified by the GitHub App that created it.",
+        ));
     }
     call.model.update_check(call.repository, id, input)?;
     Answer::ok(shaped(call, id)?)
@@ -70,17 +73,22 @@ fn runs(call: &Call<'_>, wanted: impl Fn(&CheckRun) -> bool) -> Result<Answer, R
     let it = call.here()?;
     let same = |name: &str, value: &str| call.query(name).is_none_or(|wanted| wanted == value);
     let mut found: Vec<&CheckRun> = it.runs.values().filter(|run| wanted(run)).collect();
-    found.retain(|run| same("check_name", &run.name) && same("status", &run.status) && same("app_id", &run.app.to_string()));
+    found.retain(|run| {
+        same("check_name", &run.name) && same("status", &run.status) && same("app_id", &run.app.to_string())
+    });
     if call.query("filter") != Some("all") {
         // `latest`: the newest of each name in its suite.
         let newest: Vec<u64> = found
             .iter()
-            .filter(|run| !found.iter().any(|other| other.id > run.id && other.name == run.name && other.suite == run.suite))
+            .filter(|run| {
+                !found.iter().any(|other| other.id > run.id && other.name == run.name && other.suite == run.suite)
+            })
             .map(|run| run.id)
             .collect();
         found.retain(|run| newest.contains(&run.id));
     }
-    let items: Result<Vec<Value>, _> = found.into_iter().rev().map(|run| shape::check::run(call.model, it, run, Form::Rest)).collect();
+    let items: Result<Vec<Value>, _> =
+        found.into_iter().rev().map(|run| shape::check::run(call.model, it, run, Form::Rest)).collect();
     call.counted("check_runs", items?)
 }
 
@@ -98,8 +106,10 @@ pub(crate) fn suites_for_ref(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let sha = commits::resolve(call, call.param("ref"))?;
     let it = call.here()?;
     let app = call.query("app_id");
-    let suites = it.suites.values().filter(|suite| suite.head_sha == sha && app.is_none_or(|app| app == suite.app.to_string()));
-    let items: Result<Vec<Value>, _> = suites.map(|suite| shape::check::suite(call.model, it, suite, Form::Rest)).collect();
+    let suites =
+        it.suites.values().filter(|suite| suite.head_sha == sha && app.is_none_or(|app| app == suite.app.to_string()));
+    let items: Result<Vec<Value>, _> =
+        suites.map(|suite| shape::check::suite(call.model, it, suite, Form::Rest)).collect();
     call.counted("check_suites", items?)
 }
 

@@ -34,7 +34,8 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let path = call.param("path").trim_matches('/');
     let at = call.query("ref").unwrap_or(&it.default_branch).to_owned();
     let missing = || Refusal::new(404, "Not Found");
-    let commit = commits::resolve(call, &at).map_err(|_| Refusal::new(404, format!("No commit found for the ref {at}")))?;
+    let commit =
+        commits::resolve(call, &at).map_err(|_| Refusal::new(404, format!("No commit found for the ref {at}")))?;
     if let Some((sha, content)) = it.git.file(&commit, path)? {
         let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
         let mut file = item(call, "file", path, &sha, size, &at)?;

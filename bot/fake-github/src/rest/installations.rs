@@ -52,7 +52,9 @@ fn refuse(message: &str) -> Refusal {
 
 /// The repositories that a body names, by id or by name.
 fn narrowed(call: &Call<'_>, installation: &Installation) -> Result<Option<Vec<u64>>, Refusal> {
-    let missing = || refuse("There is at least one repository that does not exist or is not accessible to the parent installation.");
+    let missing = || {
+        refuse("There is at least one repository that does not exist or is not accessible to the parent installation.")
+    };
     let mut wanted = Vec::new();
     for id in call.body["repository_ids"].as_array().into_iter().flatten() {
         wanted.push(id.as_u64().ok_or_else(missing)?);
@@ -107,9 +109,14 @@ pub(crate) fn token(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 pub(crate) fn repositories(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let Caller::Installation { installation, .. } = &call.caller else { return Err(Refusal::new(403, "Resource not accessible by integration")) };
+    let Caller::Installation { installation, .. } = &call.caller else {
+        return Err(Refusal::new(403, "Resource not accessible by integration"));
+    };
     let held = call.model.installations.get(installation).map(|it| it.repositories.clone()).unwrap_or_default();
-    let reached = held.iter().filter(|id| crate::token::reaches(call.model, &call.caller, **id)).filter_map(|id| call.model.repositories.get(id));
+    let reached = held
+        .iter()
+        .filter(|id| crate::token::reaches(call.model, &call.caller, **id))
+        .filter_map(|id| call.model.repositories.get(id));
     let items = reached.map(|it| shape::repository::whole(call.model, it, Form::Rest)).collect();
     let mut answer = call.counted("repositories", items)?;
     if let Some(body) = &mut answer.body {

@@ -12,5 +12,7 @@ pub(crate) fn meta(_: &mut Call<'_>) -> Result<Answer, Refusal> {
 pub(crate) fn rate_limit(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let reset = call.model.now() / 1_000_000 + 3600;
     let rate = |limit: u64| -> Value { json!({"limit": limit, "used": 0, "remaining": limit, "reset": reset}) };
-    Answer::ok(json!({"resources": {"core": rate(5000), "search": rate(30), "graphql": rate(5000)}, "rate": rate(5000)}))
+    Answer::ok(
+        json!({"resources": {"core": rate(5000), "search": rate(30), "graphql": rate(5000)}, "rate": rate(5000)}),
+    )
 }

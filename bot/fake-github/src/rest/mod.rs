@@ -218,7 +218,9 @@ pub(crate) struct Incoming {
 /// Answers one REST request. Everything that a correct client would not have sent is recorded.
 pub(crate) fn answer(model: &mut Model, incoming: &Incoming) -> Outcome {
     let name = format!("{} {}", incoming.method, incoming.path);
-    let found = ROUTES.iter().find_map(|route| matching::params(route.key, &incoming.method, &incoming.path).map(|params| (route, params)));
+    let found = ROUTES
+        .iter()
+        .find_map(|route| matching::params(route.key, &incoming.method, &incoming.path).map(|params| (route, params)));
     let Some((route, params)) = found else {
         model.violation(format!("{name}: the double has no such endpoint"));
         return refused(&Refusal::new(404, "Not Found"));
@@ -245,7 +247,12 @@ fn refused(refusal: &Refusal) -> Outcome {
     Outcome { status: refusal.status, body: Some(refusal.body()), pages: None }
 }
 
-fn run(model: &mut Model, route: &Route, params: BTreeMap<String, String>, incoming: &Incoming) -> Result<Answer, Refusal> {
+fn run(
+    model: &mut Model,
+    route: &Route,
+    params: BTreeMap<String, String>,
+    incoming: &Incoming,
+) -> Result<Answer, Refusal> {
     let name = format!("{} {}", incoming.method, incoming.path);
     let caller = crate::token::caller(model, incoming.authorization.as_deref())?;
     let body = if incoming.body.iter().all(u8::is_ascii_whitespace) {
@@ -268,15 +275,25 @@ fn run(model: &mut Model, route: &Route, params: BTreeMap<String, String>, incom
 }
 
 /// Lets a caller through or says no; answers the repository of the path.
-fn allow(model: &mut Model, need: Need, caller: &Caller, params: &BTreeMap<String, String>, name: &str) -> Result<u64, Refusal> {
+fn allow(
+    model: &mut Model,
+    need: Need,
+    caller: &Caller,
+    params: &BTreeMap<String, String>,
+    name: &str,
+) -> Result<u64, Refusal> {
     let wrong = match (need, caller) {
         (Need::Nobody, _) | (Need::Repository(_), _) => None,
         (Need::Jwt, Caller::App(_)) | (Need::Person, Caller::Person(_)) => None,
         (Need::Installation, Caller::Installation { .. }) => None,
-        (Need::Somebody, Caller::Anonymous) | (_, Caller::Anonymous) => Some(Refusal::new(401, "Requires authentication")),
+        (Need::Somebody, Caller::Anonymous) | (_, Caller::Anonymous) => {
+            Some(Refusal::new(401, "Requires authentication"))
+        }
         (Need::Somebody, _) => None,
         (Need::Jwt, _) => Some(Refusal::new(401, "A JSON web token could not be decoded")),
-        (Need::Person, _) | (Need::Installation, _) => Some(Refusal::new(403, "Resource not accessible by integration")),
+        (Need::Person, _) | (Need::Installation, _) => {
+            Some(Refusal::new(403, "Resource not accessible by integration"))
+        }
     };
     if let Some(refusal) = wrong {
         if refusal.status == 403 {
@@ -292,7 +309,9 @@ fn allow(model: &mut Model, need: Need, caller: &Caller, params: &BTreeMap<Strin
         Caller::App(_) => return Err(Refusal::new(401, "Bad credentials")),
         Caller::Anonymous if write => return Err(Refusal::new(401, "Requires authentication")),
         Caller::Anonymous if model.repository(id)?.private => return Err(Refusal::new(404, "Not Found")),
-        Caller::Person(account) if model.role(*account, model.repository(id)?).is_none() => return Err(Refusal::new(404, "Not Found")),
+        Caller::Person(account) if model.role(*account, model.repository(id)?).is_none() => {
+            return Err(Refusal::new(404, "Not Found"));
+        }
         Caller::Anonymous | Caller::Person(_) => {}
         Caller::Installation { .. } if !crate::token::reaches(model, caller, id) => {
             if write || model.repository(id)?.private {
@@ -305,7 +324,8 @@ fn allow(model: &mut Model, need: Need, caller: &Caller, params: &BTreeMap<Strin
                 granted.get(*permission).is_some_and(|have| *level == Level::Read || have == "write" || have == "admin")
             };
             if !permissions.iter().any(enough) {
-                let wanted: Vec<String> = permissions.iter().map(|(name, level)| format!("{name}:{level:?}").to_lowercase()).collect();
+                let wanted: Vec<String> =
+                    permissions.iter().map(|(name, level)| format!("{name}:{level:?}").to_lowercase()).collect();
                 model.violation(format!("{name}: the token lacks {}", wanted.join(" or ")));
                 return Err(Refusal::new(403, "Resource not accessible by integration"));
             }

@@ -23,7 +23,8 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let it = call.here()?;
     let state = call.query("state").unwrap_or("open");
     let head = |pull: &Pull| {
-        let owner = pull.head_repository.and_then(|id| call.model.repositories.get(&id)).map(|it| call.model.login(it.owner));
+        let owner =
+            pull.head_repository.and_then(|id| call.model.repositories.get(&id)).map(|it| call.model.login(it.owner));
         format!("{}:{}", owner.unwrap_or_default(), pull.head_ref)
     };
     let mut pulls: Vec<&Pull> = it
@@ -38,7 +39,8 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     if call.query("direction") != Some("asc") {
         pulls.reverse();
     }
-    let items: Result<Vec<Value>, _> = pulls.into_iter().map(|pull| shape::pull::simple(call.model, it, pull, Form::Rest)).collect();
+    let items: Result<Vec<Value>, _> =
+        pulls.into_iter().map(|pull| shape::pull::simple(call.model, it, pull, Form::Rest)).collect();
     call.list(items?)
 }
 
@@ -87,7 +89,9 @@ pub(crate) fn files(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let pull = it.pull(number(call)?)?;
     let base = it.git.merge_base(&pull.base_sha, &pull.head_sha)?.unwrap_or_else(|| pull.base_sha.clone());
     let changes = it.git.diff(&base, &pull.head_sha)?;
-    call.list(changes.iter().take(3000).map(|change| shape::commit::file(call.model, it, &pull.head_sha, change)).collect())
+    call.list(
+        changes.iter().take(3000).map(|change| shape::commit::file(call.model, it, &pull.head_sha, change)).collect(),
+    )
 }
 
 fn names(body: &Value) -> Vec<String> {
@@ -100,7 +104,8 @@ fn label_all(call: &mut Call<'_>, labels: &[String]) -> Result<Answer, Refusal> 
     let (number, actor) = (number(call)?, call.actor()?);
     call.at_least(Role::Triage)?;
     call.model.set_labels(call.repository, number, actor, labels)?;
-    let items: Result<Vec<Value>, _> = labels.iter().map(|name| shape::pull::label(call.model, call.repository, name)).collect();
+    let items: Result<Vec<Value>, _> =
+        labels.iter().map(|name| shape::pull::label(call.model, call.repository, name)).collect();
     call.list(items?)
 }
 

@@ -5,7 +5,8 @@ use crate::shape;
 
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let content = call.query("content");
-    let reactions = comments::find(call)?.reactions.iter().filter(|it| content.is_none_or(|content| content == it.content));
+    let reactions =
+        comments::find(call)?.reactions.iter().filter(|it| content.is_none_or(|content| content == it.content));
     call.list(reactions.map(|it| shape::comment::reaction(call.model, it)).collect())
 }
 

@@ -77,7 +77,11 @@ pub(crate) fn delete(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         installation.repositories.retain(|held| *held != id);
     }
     for other in call.model.repositories.values_mut() {
-        other.pulls.values_mut().filter(|pull| pull.head_repository == Some(id)).for_each(|pull| pull.head_repository = None);
+        other
+            .pulls
+            .values_mut()
+            .filter(|pull| pull.head_repository == Some(id))
+            .for_each(|pull| pull.head_repository = None);
         other.parent = other.parent.filter(|parent| *parent != id);
     }
     Answer::empty(204)

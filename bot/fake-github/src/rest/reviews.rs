@@ -17,7 +17,9 @@ fn shaped(call: &Call<'_>, number: u64, id: u64) -> Result<Value, Refusal> {
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let it = call.here()?;
     let pull = it.pull(pulls::number(call)?)?;
-    call.list(pull.reviews.iter().map(|review| shape::review::review(call.model, it, pull, review, Form::Rest)).collect())
+    call.list(
+        pull.reviews.iter().map(|review| shape::review::review(call.model, it, pull, review, Form::Rest)).collect(),
+    )
 }
 
 pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
@@ -30,7 +32,12 @@ pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         Some("APPROVE") => Verdict::Approve,
         Some("REQUEST_CHANGES") => Verdict::RequestChanges,
         Some("COMMENT") => Verdict::Comment,
-        _ => return Err(Refusal::new(422, "the double submits reviews at once: event must be APPROVE, REQUEST_CHANGES or COMMENT")),
+        _ => {
+            return Err(Refusal::new(
+                422,
+                "the double submits reviews at once: event must be APPROVE, REQUEST_CHANGES or COMMENT",
+            ));
+        }
     };
     let (body, commit) = (call.text("body").unwrap_or_default(), call.text("commit_id"));
     let id = call.model.review(call.repository, number, actor, verdict, &body, commit.as_deref())?;

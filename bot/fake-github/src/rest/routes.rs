@@ -2,7 +2,10 @@
 //! `dev/github-description` reads the templates here when it makes the extract.
 
 use crate::rest::Handler;
-use crate::rest::{apps, branches, checks, collaborators, comments, commits, contents, git, installations, merges, meta, pulls, reactions, repositories, reviews, users};
+use crate::rest::{
+    apps, branches, checks, collaborators, comments, commits, contents, git, installations, merges, meta, pulls,
+    reactions, repositories, reviews, users,
+};
 
 /// Reading or writing, as permissions of apps are granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,13 +110,21 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS, reviews::list),
     route("POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews", PULLS_WRITE, reviews::create),
     route("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}", PULLS, reviews::get),
-    route("PUT /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/dismissals", PULLS_WRITE, reviews::dismiss),
+    route(
+        "PUT /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/dismissals",
+        PULLS_WRITE,
+        reviews::dismiss,
+    ),
     route("GET /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK, comments::get),
     route("PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK_WRITE, comments::update),
     route("DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK_WRITE, comments::delete),
     route("GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", TALK, reactions::list),
     route("POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions", TALK_WRITE, reactions::create),
-    route("DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}", TALK_WRITE, reactions::delete),
+    route(
+        "DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions/{reaction_id}",
+        TALK_WRITE,
+        reactions::delete,
+    ),
     route("GET /repos/{owner}/{repo}/issues/{issue_number}", TALK, comments::issue),
     route("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", TALK, comments::list),
     route("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", TALK_WRITE, comments::create),

@@ -16,7 +16,8 @@ fn api_url(model: &Model, repository: &Repository) -> String {
 /// Open pull requests of this repository (never of a fork) with this head.
 fn pulls(model: &Model, it: &Repository, sha: &str) -> Value {
     let api = api_url(model, it);
-    let here = it.pulls.values().filter(|pull| pull.is_open() && pull.head_sha == sha && pull.head_repository == Some(it.id));
+    let here =
+        it.pulls.values().filter(|pull| pull.is_open() && pull.head_sha == sha && pull.head_repository == Some(it.id));
     here.map(|pull| {
         json!({
             "url": format!("{api}/pulls/{}", pull.number),

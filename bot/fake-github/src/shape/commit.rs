@@ -27,8 +27,11 @@ pub(crate) fn pushed(model: &Model, repository: &Repository, commit: &CommitObje
         Some(parent) => repository.git.diff(parent, &commit.sha)?,
         None => Vec::new(),
     };
-    let names = |status: &str| -> Vec<&str> { changes.iter().filter(|it| it.status == status).map(|it| it.path.as_str()).collect() };
-    let modified: Vec<&str> = changes.iter().filter(|it| matches!(it.status, "modified" | "renamed")).map(|it| it.path.as_str()).collect();
+    let names = |status: &str| -> Vec<&str> {
+        changes.iter().filter(|it| it.status == status).map(|it| it.path.as_str()).collect()
+    };
+    let modified: Vec<&str> =
+        changes.iter().filter(|it| matches!(it.status, "modified" | "renamed")).map(|it| it.path.as_str()).collect();
     Ok(json!({
         "id": commit.sha,
         "tree_id": commit.tree,

@@ -16,7 +16,8 @@ fn api_url(model: &Model, repository: &Repository) -> String {
 /// A label by its name; it has the same id wherever it is used.
 pub(crate) fn label(model: &Model, repository: u64, name: &str) -> Result<Value, Error> {
     let it = model.repository(repository)?;
-    let id = name.bytes().fold(repository, |id, byte| id.wrapping_mul(31).wrapping_add(u64::from(byte))) % 1_000_000_007;
+    let id =
+        name.bytes().fold(repository, |id, byte| id.wrapping_mul(31).wrapping_add(u64::from(byte))) % 1_000_000_007;
     Ok(json!({
         "id": id,
         "node_id": node("LA", id),

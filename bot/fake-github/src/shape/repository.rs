@@ -56,7 +56,8 @@ fn api_url(model: &Model, repository: &Repository) -> String {
 /// The fields that every form of a repository has.
 pub(crate) fn minimal(model: &Model, repository: &Repository) -> Map<String, Value> {
     let (api, name) = (api_url(model, repository), model.full_name(repository));
-    let mut map: Map<String, Value> = URLS.iter().map(|(field, path)| ((*field).to_owned(), json!(format!("{api}{path}")))).collect();
+    let mut map: Map<String, Value> =
+        URLS.iter().map(|(field, path)| ((*field).to_owned(), json!(format!("{api}{path}")))).collect();
     let more = [
         ("id", json!(repository.id)),
         ("node_id", json!(node("R", repository.id))),

@@ -10,7 +10,8 @@ use crate::shape::node;
 
 /// GitHub's simple user.
 pub(crate) fn user(model: &Model, id: u64) -> Value {
-    let (login, kind) = model.accounts.get(&id).map_or_else(|| ("ghost".to_owned(), Kind::User), |it| (it.login.clone(), it.kind));
+    let (login, kind) =
+        model.accounts.get(&id).map_or_else(|| ("ghost".to_owned(), Kind::User), |it| (it.login.clone(), it.kind));
     let api = format!("{}/users/{}", model.api(), login.replace('[', "%5B").replace(']', "%5D"));
     let page = match (kind, login.strip_suffix("[bot]")) {
         (Kind::Bot, Some(slug)) => format!("{}/apps/{slug}", model.url),
