@@ -84,16 +84,18 @@ pub fn pull_verdict(view: &PullView) -> Verdict {
             let next = format!("**Next:** merge or rebase onto {}, then push.", code(&view.base_branch));
             verdict(Status::ended("failure"), &title, headline, &next)
         }
-        Standing::Unaffected { .. } => {
-            let title = "No stacks affected";
-            verdict(Status::ended("success"), title, title.to_owned(), "**Next:** nothing to apply.")
-        }
+        Standing::Unaffected { .. } => unaffected(),
         Standing::Trouble { message } => {
             let title = format!("Waiting: {message}");
             let headline = format!("Waiting: {}", failure::prose(&cut(message, 200)));
             verdict(Status::QUEUED, &title, headline, "**Next:** nothing to do here; it is tried again.")
         }
     }
+}
+
+fn unaffected() -> Verdict {
+    let title = "No stacks affected";
+    verdict(Status::ended("success"), title, title.to_owned(), "**Next:** nothing to apply.")
 }
 
 fn config_errors(diagnostics: &Diagnostics) -> Verdict {
@@ -170,8 +172,10 @@ impl Tally {
 }
 
 fn rows_verdict(rows: &[StackRow]) -> Verdict {
-    if let [only] = rows {
-        return row_verdict(only);
+    match rows {
+        [] => return unaffected(),
+        [only] => return row_verdict(only),
+        _ => {}
     }
     let tally = Tally::of(rows);
     let all = rows.len();

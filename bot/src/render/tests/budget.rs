@@ -87,3 +87,9 @@ fn two_hundred_planned_stacks_keep_their_rows() {
         assert!(text.contains(&format!("| [stack-{n:03}](https://buildit.example/r/{n})")), "row {n}");
     }
 }
+
+#[test]
+fn no_rows_are_no_stacks() {
+    let text = summary(&Summary { view: view(stacks(Vec::new())) });
+    assert!(text.contains("### No stacks affected"), "{text}");
+}
