@@ -1,1 +1,3 @@
+//! The program `buildit`. Everything it does is in the library, where tests reach it.
+
 fn main() {}

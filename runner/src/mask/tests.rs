@@ -1,3 +1,5 @@
+//! Proofs of masking: every encoding, every split of a secret over chunks.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -16,37 +16,40 @@ const fn client(path: &'static str, rooms: &'static [&'static str]) -> Client {
 
 /// Rooms that speak HTTP.
 const WIRE: &[&str] =
-    &["runner/src/source/", "runner/src/iac/", "bot/src/github/", "bot/src/web/", "bot/src/app", "bot/fake-github/"];
+    &["runner/src/source", "runner/src/iac", "bot/src/github", "bot/src/web", "bot/src/app", "bot/fake-github/"];
 
 pub(super) const CLIENTS: &[Client] = &[
-    client("sqlx", &["reconciler/src/store/"]),
-    client("octocrab", &["bot/src/github/"]),
+    client("sqlx", &["reconciler/src/store"]),
+    client("octocrab", &["bot/src/github"]),
     client("jsonwebtoken", &["bot/src/github/auth"]),
-    client("git2", &["runner/src/source/"]),
-    client("hcl_edit", &["runner/src/source/"]),
-    client("kdl", &["reconciler/model/src/config/"]),
-    client("axum", &["bot/src/web/", "bot/src/github/webhook", "bot/src/app", "bot/fake-github/"]),
-    client("askama", &["bot/src/render/", "bot/src/web/"]),
+    client("git2", &["runner/src/source"]),
+    client("hcl_edit", &["runner/src/source"]),
+    client("kdl", &["reconciler/model/src/config"]),
+    client("axum", &["bot/src/web", "bot/src/github/webhook", "bot/src/app", "bot/fake-github/"]),
+    client("askama", &["bot/src/render", "bot/src/web"]),
     client("hyper", WIRE),
     client("hyper_util", WIRE),
     client("hyper_rustls", WIRE),
     client("http_body_util", WIRE),
-    client("rustls", &["runner/src/source/", "runner/src/iac/", "bot/src/main.rs", "bot/src/app"]),
+    client("rustls", &["runner/src/source", "runner/src/iac", "bot/src/main.rs", "bot/src/app"]),
     client("bollard", &["runner/src/exec/docker"]),
     client("kube", &["runner/src/exec/kubernetes"]),
     client("k8s_openapi", &["runner/src/exec/kubernetes"]),
-    client("opa_wasm", &["runner/src/policy/"]),
-    client("regorus", &["runner/src/policy/"]),
-    client("rustix", &["runner/src/exec/", "runner/entry/", "bot/src/cli/"]),
-    client("clap", &["bot/src/cli/", "bot/src/main.rs", "bot/fake-github/src/main.rs"]),
-    client("miette", &["bot/src/cli/"]),
+    client("opa_wasm", &["runner/src/policy"]),
+    client("regorus", &["runner/src/policy"]),
+    client("rustix", &["runner/src/exec", "runner/entry/", "bot/src/cli"]),
+    client("clap", &["bot/src/cli", "bot/src/main.rs", "bot/fake-github/src/main.rs"]),
+    client("miette", &["bot/src/cli"]),
     client("toml", &["bot/src/settings"]),
-    client("anyhow", &["bot/src/main.rs", "bot/src/cli/", "bot/src/app", "bot/fake-github/src/main.rs"]),
-    client("std::process::Command", &["runner/src/exec/", "runner/entry/", "bot/fake-github/src/git"]),
-    client("tokio::process", &["runner/src/exec/", "bot/fake-github/src/git"]),
-    client("println", &["bot/src/cli/", "bot/src/main.rs", "bot/fake-github/src/main.rs", "runner/entry/src/main.rs"]),
-    client("eprintln", &["bot/src/cli/", "bot/src/main.rs", "bot/fake-github/src/main.rs", "runner/entry/src/main.rs"]),
-    client("bot::app", &["bot/src/app", "bot/src/cli/", "bot/src/main.rs"]),
+    client("anyhow", &["bot/src/main.rs", "bot/src/cli", "bot/src/app", "bot/fake-github/src/main.rs"]),
+    client(
+        "std::process::Command",
+        &["runner/src/exec", "runner/src/iac/find", "runner/entry/", "bot/fake-github/src/git"],
+    ),
+    client("tokio::process", &["runner/src/exec", "bot/fake-github/src/git"]),
+    client("println", &["bot/src/cli", "bot/src/main.rs", "bot/fake-github/src/main.rs", "runner/entry/src/main.rs"]),
+    client("eprintln", &["bot/src/cli", "bot/src/main.rs", "bot/fake-github/src/main.rs", "runner/entry/src/main.rs"]),
+    client("bot::app", &["bot/src/app", "bot/src/cli", "bot/src/main.rs"]),
 ];
 
 /// What a room may not reach for. Paths are absolute: `crate::` and `super::` are resolved.
@@ -94,40 +97,39 @@ pub(super) const WALLS: &[Wall] = &[
         &["tokio", "reqwest", "std::net", "std::fs", "std::process", "std::env"],
         "model is the language: it touches nothing",
     ),
-    wall("reconciler/src/decide/", PURE, "decide is pure: a World goes in, a Decision comes out"),
-    wall("reconciler/src/decide.rs", PURE, "decide is pure: a World goes in, a Decision comes out"),
+    wall("reconciler/src/decide", PURE, "decide is pure: a World goes in, a Decision comes out"),
     wall("reconciler/src/gate", PURE, "gates judge values"),
     wall("reconciler/src/world", PURE, "the world is values"),
-    wall("reconciler/src/store/", STORE_FREE, "store knows statements, not the flow"),
+    wall("reconciler/src/store", STORE_FREE, "store knows statements, not the flow"),
     wall(
         "reconciler/src/observe",
         &["reconciler::decide", "reconciler::act", "reconciler::engine"],
         "observe reads, nothing else",
     ),
     wall(
-        "reconciler/src/act/",
+        "reconciler/src/act",
         &["reconciler::observe", "reconciler::engine"],
         "what an action causes is seen by the next observe",
     ),
     wall("reconciler/", &["runner", "bot"], "reconciler and runner never see each other"),
     wall("runner/src/", &["reconciler", "bot"], "reconciler and runner never see each other"),
     wall(
-        "runner/src/exec/",
+        "runner/src/exec",
         &["runner::iac", "runner::policy", "runner::source", "runner::deploy"],
         "adapters of runner do not see each other",
     ),
     wall(
-        "runner/src/iac/",
+        "runner/src/iac",
         &["runner::exec", "runner::policy", "runner::source", "runner::deploy"],
         "adapters of runner do not see each other",
     ),
     wall(
-        "runner/src/policy/",
+        "runner/src/policy",
         &["runner::exec", "runner::iac", "runner::source", "runner::deploy"],
         "adapters of runner do not see each other",
     ),
     wall(
-        "runner/src/source/",
+        "runner/src/source",
         &["runner::exec", "runner::iac", "runner::policy", "runner::deploy"],
         "adapters of runner do not see each other",
     ),
@@ -142,7 +144,7 @@ pub(super) const WALLS: &[Wall] = &[
         "the double is GitHub: it knows nothing of BuildIt",
     ),
     wall(
-        "bot/src/render/",
+        "bot/src/render",
         &[
             "runner",
             "bot::github",
@@ -161,12 +163,12 @@ pub(super) const WALLS: &[Wall] = &[
     )
     .only("reconciler", &[]),
     wall(
-        "bot/src/github/",
+        "bot/src/github",
         &["runner", "bot::web", "bot::app", "bot::cli", "bot::local"],
         "github is an adapter: only its webhook hands hints to the inbox",
     )
     .only("reconciler", &["inbox"]),
-    wall("bot/src/github/", &["reconciler", "axum"], "only the webhook speaks to the inbox")
+    wall("bot/src/github", &["reconciler", "axum"], "only the webhook speaks to the inbox")
         .but(&["bot/src/github/webhook"]),
     wall(
         "bot/src/local",
@@ -174,7 +176,7 @@ pub(super) const WALLS: &[Wall] = &[
         "the local forge is an adapter",
     ),
     wall(
-        "bot/src/web/",
+        "bot/src/web",
         &["runner", "bot::github", "bot::app", "bot::cli", "bot::local"],
         "web shows views and hands commands to desk",
     )
@@ -198,11 +200,21 @@ pub(super) fn findings(path: &str, code: &str) -> Vec<Finding> {
     let Some((folder, name)) = CRATES.iter().find(|(folder, _)| path.starts_with(folder)) else {
         return Vec::new();
     };
+    let mentioned = mentions(code);
+    // A module that this file declares hides a package of the same name.
+    let declared: Vec<String> = mentioned
+        .windows(2)
+        .filter(|pair| pair[0].path == ["mod"] && pair[1].path.len() == 1)
+        .map(|pair| pair[1].path[0].clone())
+        .collect();
     let tests_from = super::text::tests_line(code);
     let mut out = Vec::new();
-    for mention in mentions(code) {
+    for mention in mentioned {
         let inner = tests_from.is_some_and(|from| mention.line > from);
-        let reached = absolute(&mention, name, &path[folder.len()..], inner);
+        let mut reached = absolute(&mention, name, &path[folder.len()..], inner);
+        if declared.contains(&mention.path[0]) {
+            reached = format!("{name}::{reached}");
+        }
         for client in CLIENTS.iter().filter(|c| touches(&mention, &reached, c.path)) {
             let is_test_error = client.path == "anyhow" && inner;
             if !client.rooms.iter().any(|room| path.starts_with(room)) && !is_test_error {
@@ -300,8 +312,8 @@ pub(super) const MANIFESTS: &[(&str, &[&str])] = &[
     ("bot/Cargo.toml", &["sqlx", "git2", "kdl", "bollard", "kube", "opa-wasm", "regorus", "hcl-edit"]),
 ];
 
-/// What the manifests may not say. `code` is all code of the crate, to see what is used.
-pub(super) fn manifest_findings(path: &str, manifest: &str, code: &str) -> Vec<Finding> {
+/// What the manifests may not say.
+pub(super) fn manifest_findings(path: &str, manifest: &str) -> Vec<Finding> {
     let mut out = Vec::new();
     let banned = MANIFESTS.iter().find(|(of, _)| *of == path).map_or(&[] as &[&str], |(_, banned)| banned);
     let mut section = "";
@@ -318,10 +330,6 @@ pub(super) fn manifest_findings(path: &str, manifest: &str, code: &str) -> Vec<F
         }
         if !line.contains("workspace = true") {
             finding(format!("`{package}`: versions stand in the workspace manifest (`{package}.workspace = true`)"));
-        }
-        let used = mentions(code).iter().any(|m| m.path[0] == package.replace('-', "_"));
-        if !used {
-            finding(format!("`{package}` is used nowhere in this crate: a dependency enters with its first caller"));
         }
     }
     out

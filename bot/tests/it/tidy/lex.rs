@@ -125,8 +125,11 @@ pub(super) fn mentions(code: &str) -> Vec<Mention> {
     let mut out = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        let begins =
-            matches!(tokens[at].1, Token::Word(_)) && !matches!(before(&tokens, at, 1), Some(Token::Mark('.')));
+        let begins = match &tokens[at].1 {
+            Token::Word(word) if word == "use" => false,
+            Token::Word(word) => word == "await" || before(&tokens, at, 1) != Some(&Token::Mark('.')),
+            _ => false,
+        };
         if !begins {
             at += 1;
             continue;

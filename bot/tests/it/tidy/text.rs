@@ -56,16 +56,18 @@ pub(super) fn findings(path: &str, text: &str, code: &str) -> Vec<Finding> {
             finding(index + 1, "write `#[cfg(test)]` on a line of its own, above `mod tests`".to_owned());
         }
         if line.trim() == "#[cfg(test)]" && !guards_tests(&lines[index + 1..]) {
-            finding(index + 1, "`#[cfg(test)]` stands above `mod tests` only".to_owned());
+            finding(index + 1, "`#[cfg(test)]` stands above `mod tests` or `mod sample` only".to_owned());
         }
     }
     out
 }
 
-/// Is the next item, past other attributes, `mod tests`?
+/// Is the next item, past other attributes, `mod tests` or the `mod sample` that tests of
+/// several rooms share?
 fn guards_tests(after: &[&str]) -> bool {
     let item = after.iter().map(|line| line.trim()).find(|line| !line.is_empty() && !line.starts_with("#["));
-    item.is_some_and(|item| item.starts_with("mod tests"))
+    let name = item.and_then(|item| item.trim_start_matches("pub(crate) ").strip_prefix("mod "));
+    name.is_some_and(|name| name.starts_with("tests") || name.starts_with("sample"))
 }
 
 /// The line on which the file's own `mod tests {` begins.

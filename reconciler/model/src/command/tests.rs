@@ -1,3 +1,5 @@
+//! Proofs of reading commands: the grammar, its refusals, and that no text panics.
+
 use super::*;
 use proptest::prelude::*;
 
