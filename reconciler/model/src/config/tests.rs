@@ -1,3 +1,5 @@
+//! Proofs of the configuration language: its sample, its traps, its limits.
+
 use std::fmt::Write as _;
 
 use insta::assert_snapshot;
