@@ -13,6 +13,7 @@ mod error;
 mod git;
 mod git_diff;
 mod git_http;
+mod graphql;
 mod model;
 mod people;
 mod rest;
@@ -167,6 +168,11 @@ impl FakeGitHub {
     /// The base of REST, as an enterprise server has it: `…/api/v3`.
     pub fn api_url(&self) -> String {
         format!("{}/api/v3", self.url)
+    }
+
+    /// The address of GraphQL: `…/api/graphql`.
+    pub fn graphql_url(&self) -> String {
+        format!("{}/api/graphql", self.url)
     }
 
     /// Where git clones a repository from; it holds no token.

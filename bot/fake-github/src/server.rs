@@ -55,6 +55,9 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
         };
         return api(shared, incoming).await;
     }
+    if path == "/api/graphql" {
+        return graphql(shared, text(&head.headers, "authorization"), body).await;
+    }
     if let Some((repository, action)) = path.trim_start_matches('/').split_once(".git/") {
         let request = GitRequest {
             repository: repository.to_owned(),
@@ -100,6 +103,25 @@ async fn api(shared: Arc<Shared>, incoming: Incoming) -> Response {
         None => Body::empty(),
     };
     response.body(body).unwrap_or_else(|_| plain(500, "an answer could not be written"))
+}
+
+async fn graphql(shared: Arc<Shared>, authorization: Option<String>, body: Bytes) -> Response {
+    let done = tokio::task::spawn_blocking(move || {
+        let mut model = shared.model();
+        model.requests += 1;
+        crate::graphql::answer(&mut model, authorization.as_deref(), &body)
+    })
+    .await;
+    let (status, body) = match done {
+        Ok(Ok(body)) => (200, body),
+        Ok(Err(refusal)) => (refusal.status, refusal.body()),
+        Err(_) => return plain(500, "the double panicked; see its log"),
+    };
+    let mut response = plain(status, &body.to_string());
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=utf-8"));
+    response
 }
 
 async fn git(shared: &Arc<Shared>, request: GitRequest) -> Response {

@@ -286,10 +286,7 @@ fn allow(
         (Need::Nobody, _) | (Need::Repository(_), _) => None,
         (Need::Jwt, Caller::App(_)) | (Need::Person, Caller::Person(_)) => None,
         (Need::Installation, Caller::Installation { .. }) => None,
-        (Need::Somebody, Caller::Anonymous) | (_, Caller::Anonymous) => {
-            Some(Refusal::new(401, "Requires authentication"))
-        }
-        (Need::Somebody, _) => None,
+        (_, Caller::Anonymous) => Some(Refusal::new(401, "Requires authentication")),
         (Need::Jwt, _) => Some(Refusal::new(401, "A JSON web token could not be decoded")),
         (Need::Person, _) | (Need::Installation, _) => {
             Some(Refusal::new(403, "Resource not accessible by integration"))

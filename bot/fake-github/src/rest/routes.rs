@@ -19,8 +19,6 @@ pub(crate) enum Level {
 pub(crate) enum Need {
     /// Nothing.
     Nobody,
-    /// Any valid credential.
-    Somebody,
     /// A person's token.
     Person,
     /// The app's JWT.
@@ -44,7 +42,7 @@ const fn route(key: &'static str, need: Need, run: Handler) -> Route {
 }
 
 use Level::{Read, Write};
-use Need::{Installation, Jwt, Nobody, Person, Somebody};
+use Need::{Installation, Jwt, Nobody, Person};
 
 const METADATA: Need = Need::Repository(&[("metadata", Read)]);
 const CONTENTS: Need = Need::Repository(&[("contents", Read)]);

@@ -117,9 +117,9 @@ pub(crate) fn suite(model: &Model, it: &Repository, suite: &CheckSuite, form: Fo
     shaped["latest_check_runs_count"] = json!(runs);
     shaped["check_runs_url"] = json!(format!("{api}/check-suites/{}/check-runs", suite.id));
     shaped["head_commit"] = commit::simple(&head);
-    shaped["rerequestable"] = json!(true);
-    shaped["runs_rerequestable"] = json!(true);
     if form == Form::Rest {
+        shaped["rerequestable"] = json!(true);
+        shaped["runs_rerequestable"] = json!(true);
         shaped["app"] = app_of(model, suite.app, form);
         shaped["repository"] = Value::Object(repository::minimal(model, it));
     }

@@ -1,0 +1,10 @@
+//! Drives the double by HTTP and git only, as any client would.
+
+mod checks;
+mod client;
+mod git;
+mod graphql;
+mod octokit;
+mod pulls;
+mod strict;
+mod webhooks;
