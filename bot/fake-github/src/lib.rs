@@ -21,6 +21,7 @@ mod server;
 mod shape;
 mod token;
 mod transcript;
+mod view;
 mod webhook;
 
 use std::fmt;

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use crate::git_http::{self, GitRequest};
 use crate::model::Model;
 use crate::rest::{self, Incoming};
+use crate::view::{self, Page};
 use crate::webhook::Http;
 
 /// The largest request: a pack of a push.
@@ -70,7 +71,44 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
         };
         return git(&shared, request).await;
     }
-    plain(404, "Not Found")
+    let form = pairs(std::str::from_utf8(&body).unwrap_or_default());
+    // A browser names the page that sent a form; another page's form is not taken.
+    let origin = text(&head.headers, "origin");
+    page(shared, head.method == axum::http::Method::POST, path, form, origin).await
+}
+
+async fn page(
+    shared: Arc<Shared>,
+    post: bool,
+    path: String,
+    form: BTreeMap<String, String>,
+    origin: Option<String>,
+) -> Response {
+    let done = tokio::task::spawn_blocking(move || {
+        let mut model = shared.model();
+        if post {
+            let same = origin.is_none_or(|origin| origin == model.url);
+            view::act(&mut model, &path, &form, same)
+        } else {
+            view::show(&model, &path)
+        }
+    })
+    .await;
+    let mut response = match done {
+        Ok(Page::Html(html)) => plain(200, &html),
+        Ok(Page::No(status, why)) => return plain(status, &why),
+        Ok(Page::Back(path)) => {
+            let back = Response::builder().status(303).header(header::LOCATION, path).body(Body::empty());
+            return back.unwrap_or_else(|_| plain(500, "an answer could not be written"));
+        }
+        Err(_) => return plain(500, "the double panicked; see its log"),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html; charset=utf-8"));
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
+    response
 }
 
 /// Answers REST in a thread that may wait for git.

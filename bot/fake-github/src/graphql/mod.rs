@@ -76,7 +76,12 @@ pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]
         Ok(data) => json!({"data": data}),
         Err(why) => {
             model.violation(format!("graphql: {why}"));
-            json!({"errors": [{"type": "UNPROCESSABLE", "message": why}]})
+            let kind = match why.as_str() {
+                why if why.starts_with("Could not resolve") => "NOT_FOUND",
+                why if why.starts_with("Resource not accessible") => "FORBIDDEN",
+                _ => "UNPROCESSABLE",
+            };
+            json!({"errors": [{"type": kind, "message": why}]})
         }
     })
 }

@@ -121,3 +121,10 @@ pub(crate) async fn send(method: &str, url: &str, authorization: &str, body: &Va
     let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
     Answer { status, link, body: if bytes.is_empty() { Value::Null } else { body } }
 }
+
+/// Sends a form as a page of `origin` would; answers the status.
+pub(crate) async fn post_form(url: &str, form: &'static str, origin: &str) -> u16 {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let request = Request::post(url).header("Origin", origin).body(Full::new(Bytes::from_static(form.as_bytes())));
+    client.request(request.expect("a request")).await.expect("an answer").status().as_u16()
+}

@@ -7,4 +7,5 @@ mod graphql;
 mod octokit;
 mod pulls;
 mod strict;
+mod view;
 mod webhooks;
