@@ -119,6 +119,7 @@ struct Finished {
 }
 
 /// The `git` command with nothing of the user's configuration.
+#[expect(clippy::disallowed_methods, reason = "the double serves git through the git on PATH")]
 pub(crate) fn command() -> Command {
     let mut command = Command::new("git");
     for name in

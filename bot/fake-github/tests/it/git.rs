@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::client::world;
 
+#[expect(clippy::disallowed_methods, reason = "the client under test is the git on PATH")]
 fn run(dir: &Path, credentials: &str, args: &[&str]) -> Output {
     let mut command = Command::new("git");
     command
