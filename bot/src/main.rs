@@ -1,3 +1,5 @@
 //! The program `buildit`. Everything it does is in the library, where tests reach it.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    bot::cli::main()
+}

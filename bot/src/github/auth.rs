@@ -1,0 +1,140 @@
+//! The App's key, its short-lived JSON web tokens, and what a token may do.
+//!
+//! Invariant: a token is minted for one repository (or none) with the least permissions; nothing here reads a
+//! clock, and no secret is in `Debug` or an error.
+
+use std::fmt;
+use std::sync::Once;
+
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, KeyUtils};
+use jsonwebtoken::errors::{Error as JwtError, ErrorKind};
+use jsonwebtoken::signature::{self, Signer};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header};
+use model::time::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use serde::Serialize;
+
+/// The private key of the App.
+#[derive(Clone)]
+pub struct AppKey {
+    app_id: u64,
+    key: EncodingKey,
+}
+
+impl fmt::Debug for AppKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppKey").field("app_id", &self.app_id).finish_non_exhaustive()
+    }
+}
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// Not a PEM file with an RSA private key of 2048 bits or more.
+    #[error("not an RSA private key in PEM form of at least 2048 bits, as GitHub gives it to download ({reason})")]
+    Key {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// It could not sign.
+    #[error("the App key could not sign")]
+    Sign(#[source] JwtError),
+}
+
+#[derive(Serialize)]
+struct Claims {
+    iat: i64,
+    exp: i64,
+    iss: String,
+}
+
+impl AppKey {
+    /// Reads the key that GitHub gave for the App of that id.
+    pub fn from_pem(app_id: u64, pem: &[u8]) -> Result<Self, AuthError> {
+        install_provider();
+        let refuse = |reason: String| AuthError::Key { reason };
+        let key = EncodingKey::from_rsa_pem(pem).map_err(|error| refuse(error.to_string()))?;
+        RsaKeyPair::from_der(key.as_bytes()).map_err(|error| refuse(error.to_string()))?;
+        Ok(Self { app_id, key })
+    }
+
+    /// The App's id.
+    pub fn app_id(&self) -> u64 {
+        self.app_id
+    }
+
+    /// A token for the App itself: begins a minute ago (clocks differ), ends in nine minutes (GitHub's limit is
+    /// ten).
+    pub fn jwt(&self, now: Timestamp) -> Result<String, AuthError> {
+        let seconds = now.seconds();
+        let claims = Claims { iat: seconds - 60, exp: seconds + 540, iss: self.app_id.to_string() };
+        jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key).map_err(AuthError::Sign)
+    }
+}
+
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
+    /// Names and rights.
+    Metadata,
+    /// Pull requests, branches and comments.
+    Read,
+    /// Check runs.
+    Checks,
+    /// Comments and reactions on pull requests.
+    Comments,
+    /// `git fetch`.
+    Git,
+}
+
+impl Scope {
+    /// The permissions, as the API names them. `metadata: read` comes with each.
+    pub(crate) fn permissions(self) -> serde_json::Value {
+        match self {
+            Scope::Metadata => serde_json::json!({"metadata": "read"}),
+            Scope::Read => serde_json::json!({"contents": "read", "metadata": "read", "pull_requests": "read"}),
+            Scope::Checks => serde_json::json!({"checks": "write", "metadata": "read"}),
+            Scope::Comments => serde_json::json!({"metadata": "read", "pull_requests": "write"}),
+            Scope::Git => serde_json::json!({"contents": "read", "metadata": "read"}),
+        }
+    }
+}
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: signer,
+    verifier_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+fn install_provider() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Somebody else's provider signs RS256 as well.
+        let _ = PROVIDER.install_default();
+    });
+}
+
+fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>, JwtError> {
+    if *algorithm != Algorithm::RS256 || key.family() != AlgorithmFamily::Rsa {
+        return Err(ErrorKind::InvalidAlgorithm.into());
+    }
+    Ok(Box::new(RingRs256(key.clone())))
+}
+
+struct RingRs256(EncodingKey);
+
+impl Signer<Vec<u8>> for RingRs256 {
+    fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
+        let pair = RsaKeyPair::from_der(self.0.as_bytes()).map_err(|_| signature::Error::new())?;
+        let mut made = vec![0; pair.public().modulus_len()];
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut made).map_err(|_| signature::Error::new())?;
+        Ok(made)
+    }
+}
+
+impl JwtSigner for RingRs256 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::RS256
+    }
+}
