@@ -469,7 +469,25 @@ mod tests {
         let wrong = Settings::read(sources(file, &[("BUILDIT_PUBLIC_READ", "maybe")])).expect_err("wrong").to_string();
         assert!(!wrong.contains("hunter2"), "{wrong}");
         insta::assert_snapshot!(wrong, @r#"
-        10 wrong settings
+        9 wrong settings
+          lisen (buildit.toml): there is no such setting
+            do: did you mean listen?
+          public_url (buildit.toml): "ftp://x" is not an http(s) URL without user and query
+            do: write it as https://HOST or https://HOST/PATH
+          public_read (BUILDIT_PUBLIC_READ): "maybe" is not true or false
+            do: write true or false
+          slots (buildit.toml): out of range
+            do: write a number from 1 to 100
+          database_url (buildit.toml): neither sqlite:PATH nor postgres://USER@HOST/DATABASE
+            do: write one of them, or leave it out for SQLite in data_dir
+          executor (buildit.toml): process runs the code of pull requests as this user, without walls
+            do: only if you trust all of that code: allow_process_executor = true
+          github.app_id (buildit.toml): "abc" is not a number
+            do: write the App ID from the App's settings page
+          github.key_file (not set): missing
+            do: name the .pem file that GitHub gave when the App's key was made
+          github.webhook_secret (buildit.toml): shorter than 8 characters
+            do: make one: openssl rand -hex 32
         "#);
     }
 }
