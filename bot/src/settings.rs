@@ -11,8 +11,6 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::github::AppKey;
-
 /// Valid settings.
 #[derive(Debug)]
 pub struct Settings {
@@ -41,8 +39,12 @@ pub struct Settings {
 /// The App.
 #[derive(Debug)]
 pub struct GitHubSettings {
-    /// Its id and key.
-    pub key: AppKey,
+    /// Its id.
+    pub app_id: u64,
+    /// The file of its private key, for messages.
+    pub key_file: PathBuf,
+    /// Its private key in PEM.
+    pub private_key: SecretString,
     /// Signs webhooks.
     pub webhook_secret: SecretString,
     /// `https://api.github.com` or `https://HOST/api/v3`.
@@ -231,9 +233,9 @@ impl Reader {
         };
         for (name, value) in flat(&table) {
             if !NAMES.contains(&name.as_str()) {
-                let near = NAMES.iter().max_by(|a, b| {
-                    strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name))
-                });
+                let near = NAMES
+                    .iter()
+                    .max_by(|a, b| strsim::jaro_winkler(a, &name).total_cmp(&strsim::jaro_winkler(b, &name)));
                 let help = near.map(|near| format!("did you mean {near}?")).unwrap_or_default();
                 self.add_wrong(&name, &from, "there is no such setting".to_owned(), &help);
             } else if let Some(value) = value {
@@ -272,12 +274,11 @@ impl Reader {
 
     fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name)?;
-        let parsed = text.parse::<axum::http::Uri>().ok();
-        let fine = parsed.is_some_and(|it| {
-            matches!(it.scheme_str(), Some("http" | "https"))
-                && it.query().is_none()
-                && it.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-        });
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+        let host = rest.split('/').next().unwrap_or_default();
+        let odd =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '@' | '?' | '#' | '"' | '<' | '>' | '\\');
+        let fine = !host.is_empty() && !rest.contains(odd);
         if !fine {
             let reason = format!("{text:?} is not an http(s) URL without user and query");
             self.complain(name, reason, "write it as https://HOST or https://HOST/PATH");
@@ -333,36 +334,39 @@ impl Reader {
             let reason = id.map_or("missing".to_owned(), |id| format!("{id:?} is not a number"));
             self.complain("github.app_id", reason, "write the App ID from the App's settings page");
         }
-        let key = self.key(app_id.unwrap_or_default());
+        let key = self.private_key();
         let secret = self.webhook_secret();
         let given = self.text("github.api_url").is_some();
         let api_url = self.url("github.api_url");
         let api_url = if given { api_url } else { Some("https://api.github.com".to_owned()) };
-        match (key, secret, api_url) {
-            (Some(key), Some(webhook_secret), Some(api_url)) if self.wrong.len() == before => {
-                Some(GitHubSettings { key, webhook_secret, api_url })
+        match (app_id, key, secret, api_url) {
+            (Some(app_id), Some((key_file, private_key)), Some(webhook_secret), Some(api_url))
+                if self.wrong.len() == before =>
+            {
+                Some(GitHubSettings { app_id, key_file, private_key, webhook_secret, api_url })
             }
             _ => None,
         }
     }
 
-    fn key(&mut self, app_id: u64) -> Option<AppKey> {
+    fn private_key(&mut self) -> Option<(PathBuf, SecretString)> {
         let name = "github.key_file";
         let Some(path) = self.text(name) else {
             self.complain(name, "missing", "name the .pem file that GitHub gave when the App's key was made");
             return None;
         };
-        let pem = match std::fs::read(&path) {
-            Ok(pem) => pem,
+        match std::fs::read_to_string(&path) {
+            Ok(pem) if pem.contains("PRIVATE KEY-----") => Some((PathBuf::from(path), SecretString::from(pem))),
+            Ok(_) => {
+                self.complain(
+                    name,
+                    format!("{path} holds no private key in PEM form"),
+                    "name the .pem file that GitHub gave when the App's key was made",
+                );
+                None
+            }
             Err(error) => {
                 self.complain(name, format!("{path} cannot be read: {error}"), "name a file that this user may read");
-                return None;
-            }
-        };
-        match AppKey::from_pem(app_id, &pem) {
-            Ok(key) => Some(key),
-            Err(error) => {
-                self.complain(name, format!("{path}: {error}"), "make a new key in the App's settings");
                 None
             }
         }
@@ -448,7 +452,10 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file_and_a_flag_over_both() {
-        let mut sources = sources("slots = 3\nlisten = \"127.0.0.1:1\"", &[("BUILDIT_SLOTS", "4"), ("BUILDIT_LISTEN", "127.0.0.1:2")]);
+        let mut sources = sources(
+            "slots = 3\nlisten = \"127.0.0.1:1\"",
+            &[("BUILDIT_SLOTS", "4"), ("BUILDIT_LISTEN", "127.0.0.1:2")],
+        );
         sources.flags.insert("listen", "127.0.0.1:3".to_owned());
         let settings = Settings::read(sources).expect("valid");
         assert_eq!((settings.slots, settings.listen.port()), (4, 3));

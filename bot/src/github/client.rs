@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::http::{HeaderMap, Method, Request, StatusCode, header};
 use model::id::{InstallationId, RepoId, RepoName};
 use model::ports::{Clock, ForgeError, RepoSnapshot};
 use model::time::Timestamp;
@@ -106,15 +106,7 @@ impl GitHub {
         let (graphql_url, graphql_path) = options.graphql();
         let rest = transport(&options.api_url)?;
         let graphql = transport(&graphql_url)?;
-        Ok(Self {
-            options,
-            rest,
-            graphql,
-            graphql_path,
-            clock,
-            tokens: Mutex::default(),
-            slug: Mutex::default(),
-        })
+        Ok(Self { options, rest, graphql, graphql_path, clock, tokens: Mutex::default(), slug: Mutex::default() })
     }
 
     /// The App's slug, asked for once.
@@ -152,8 +144,7 @@ impl GitHub {
         let mut all = Vec::new();
         let joint = if path.contains('?') { '&' } else { '?' };
         for page in 1..=PAGES {
-            let answer =
-                self.call(who(), Method::GET, &format!("{path}{joint}per_page=100&page={page}"), None).await?;
+            let answer = self.call(who(), Method::GET, &format!("{path}{joint}per_page=100&page={page}"), None).await?;
             let more = answer.headers.get(header::LINK).and_then(|link| link.to_str().ok());
             let more = more.is_some_and(|link| link.contains("rel=\"next\""));
             all.extend(pick(answer.body)?);
@@ -353,7 +344,9 @@ fn classify(what: &str, status: StatusCode, headers: &HeaderMap, message: &str, 
         && number("x-ratelimit-remaining") == Some(0)
         && let Some(reset) = number("x-ratelimit-reset")
     {
-        return ForgeError::RateLimited { until: Timestamp::from_seconds(reset).max(now.after(Duration::from_secs(1))) };
+        return ForgeError::RateLimited {
+            until: Timestamp::from_seconds(reset).max(now.after(Duration::from_secs(1))),
+        };
     }
     if status == StatusCode::TOO_MANY_REQUESTS || (limited && message.to_ascii_lowercase().contains("rate limit")) {
         return ForgeError::RateLimited { until: now.after(SECONDARY_PAUSE) };

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use axum::http::Method;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::http::Method;
 use model::id::{CommentId, InstallationId, PullNumber, RepoId, RepoName};
-use model::ports::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, PullListing, RepoSnapshot,
-};
+use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, PullListing, RepoSnapshot};
 use model::pull::{PullSnapshot, Role};
 use model::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};

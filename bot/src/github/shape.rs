@@ -163,8 +163,6 @@ pub(crate) struct CheckRun {
     pub(crate) external_id: Option<String>,
     #[serde(default)]
     pub(crate) app: Option<CheckApp>,
-    #[serde(default)]
-    pub(crate) output: CheckOutput,
 }
 
 #[derive(Debug, Deserialize)]
@@ -172,10 +170,12 @@ pub(crate) struct CheckApp {
     pub(crate) id: u64,
 }
 
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct CheckOutput {
+#[derive(Debug, Deserialize)]
+pub(crate) struct Annotation {
+    pub(crate) path: String,
+    pub(crate) start_line: u32,
     #[serde(default)]
-    pub(crate) annotations_count: usize,
+    pub(crate) message: Option<String>,
 }
 
 /// Reads GitHub's time.

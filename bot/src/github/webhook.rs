@@ -246,9 +246,9 @@ struct OfInstallation {
 /// What a verified delivery asks us to look at; nothing for what we do not know or cannot read.
 pub fn hints(event: &str, body: &[u8]) -> Vec<Hint> {
     match event {
-        "pull_request" | "pull_request_review" | "pull_request_review_thread" => {
-            with_repo(body, |repo, it: OfPull| vec![Hint::Pull { repo, number: PullNumber::new(it.pull_request.number) }])
-        }
+        "pull_request" | "pull_request_review" | "pull_request_review_thread" => with_repo(body, |repo, it: OfPull| {
+            vec![Hint::Pull { repo, number: PullNumber::new(it.pull_request.number) }]
+        }),
         "issue_comment" => with_repo(body, |repo, it: OfIssue| match it.issue.pull_request {
             Some(_) => vec![Hint::Pull { repo, number: PullNumber::new(it.issue.number) }],
             None => Vec::new(),
@@ -274,11 +274,8 @@ fn reruns(repo: &HintRepo, it: OfCheck) -> Vec<Hint> {
     let one = it.check_run.is_some();
     let Some(check) = it.check_run.or(it.check_suite) else { return Vec::new() };
     let name = check.name.filter(|_| one);
-    let hint = |pull: Number| Hint::Rerun {
-        repo: repo.clone(),
-        number: PullNumber::new(pull.number),
-        check: name.clone(),
-    };
+    let hint =
+        |pull: Number| Hint::Rerun { repo: repo.clone(), number: PullNumber::new(pull.number), check: name.clone() };
     check.pull_requests.into_iter().map(hint).collect()
 }
 

@@ -1,7 +1,7 @@
 //! `ForgeWrite` over the App's HTTP client. Every write is an upsert by our own key: repeating one changes nothing.
 
 use async_trait::async_trait;
-use axum::http::Method;
+use hyper::http::Method;
 use model::id::{CheckRunId, CommentId, CommitSha, PullNumber, StackName};
 use model::ports::{ForgeError, ForgeWrite, RepoSnapshot};
 use model::publication::{Check, CheckName, Reaction, Reply, Summary};
@@ -31,12 +31,12 @@ impl ForgeWrite for GitHub {
         known: Option<CheckRunId>,
     ) -> Result<CheckRunId, ForgeError> {
         let rendered = render::check(check);
-        let (found, sent) = match known {
-            Some(id) if rendered.annotations.is_empty() => (Some(id), 0),
-            Some(id) => (Some(id), self.annotations_sent(repo, id).await?),
+        let found = match known {
+            Some(id) => Some(id),
             None => self.find_check(repo, commit, check).await?,
         };
-        let mut rest = rendered.annotations.get(sent..).unwrap_or_default().chunks(ANNOTATIONS);
+        let fresh = self.fresh_annotations(repo, found, &rendered.annotations).await?;
+        let mut rest = fresh.chunks(ANNOTATIONS);
         let first = rest.next().unwrap_or_default();
         let mut body = check_body(check, &rendered, first);
         let answer = match found {
@@ -116,23 +116,35 @@ impl GitHub {
         Ok(runs)
     }
 
-    /// The check run of that external id and the number of annotations that it has.
+    /// The newest check run of that external id.
     async fn find_check(
         &self,
         repo: &RepoSnapshot,
         commit: &CommitSha,
         check: &Check,
-    ) -> Result<(Option<CheckRunId>, usize), ForgeError> {
+    ) -> Result<Option<CheckRunId>, ForgeError> {
         let runs = self.list_checks(repo, commit).await?;
         let same = |it: &&shape::CheckRun| it.external_id.as_deref() == Some(check.external_id.as_str());
-        let found = runs.iter().filter(same).max_by_key(|it| it.id);
-        Ok(found.map_or((None, 0), |it| (Some(CheckRunId::new(it.id)), it.output.annotations_count)))
+        Ok(runs.iter().filter(same).map(|it| CheckRunId::new(it.id)).max())
     }
 
-    async fn annotations_sent(&self, repo: &RepoSnapshot, id: CheckRunId) -> Result<usize, ForgeError> {
-        let path = format!("/repos/{}/check-runs/{id}", repo.name);
-        let answer = self.call(Who::Repo(repo, Scope::Checks), Method::GET, &path, None).await?;
-        Ok(shape::read::<shape::CheckRun>("a check run", answer.body)?.output.annotations_count)
+    /// Those that the check run does not have yet: GitHub adds what is sent to what is there.
+    async fn fresh_annotations(
+        &self,
+        repo: &RepoSnapshot,
+        run: Option<CheckRunId>,
+        wanted: &[render::Annotation],
+    ) -> Result<Vec<render::Annotation>, ForgeError> {
+        let Some(id) = run.filter(|_| !wanted.is_empty()) else { return Ok(wanted.to_vec()) };
+        let path = format!("/repos/{}/check-runs/{id}/annotations", repo.name);
+        let pick = |page| shape::read::<Vec<shape::Annotation>>("annotations", page);
+        let there = self.repo_pages(repo, Scope::Checks, &path, pick).await?;
+        let sent = |it: &render::Annotation| {
+            there.iter().any(|old| {
+                old.path == it.path && old.start_line == it.start_line && old.message.as_deref() == Some(&it.message)
+            })
+        };
+        Ok(wanted.iter().filter(|it| !sent(it)).cloned().collect())
     }
 
     /// Edits the known comment, else the one of ours that begins with the marker, else writes one.
