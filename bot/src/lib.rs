@@ -1,5 +1,6 @@
 //! The outside world of BuildIt: GitHub, the command line, pages, texts, and the composition root.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod github;

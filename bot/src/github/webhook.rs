@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::StreamExt as _;
-use model::id::{InstallationId, PullNumber, RepoId, RepoName};
+use model::id::{CheckRunId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -48,15 +48,20 @@ pub enum Hint {
     Rerun {
         /// Where.
         repo: HintRepo,
-        /// The pull request.
-        number: PullNumber,
-        /// The check's name; `None` for all of them.
-        check: Option<String>,
+        /// The commit of the checks.
+        commit: CommitSha,
+        /// The one check; `None` for all of the commit.
+        check: Option<CheckRunId>,
     },
-    /// A repository was added, removed, renamed or archived.
-    Repositories {
-        /// Through which installation; `None` when the event does not say.
-        installation: Option<InstallationId>,
+    /// A repository was renamed, archived, moved.
+    Repository {
+        /// Which.
+        repo: HintRepo,
+    },
+    /// Repositories came to or left an installation.
+    Installation {
+        /// Which.
+        installation: InstallationId,
     },
 }
 
@@ -226,9 +231,8 @@ struct OfRef {
 
 #[derive(Deserialize)]
 struct Check {
-    name: Option<String>,
-    #[serde(default)]
-    pull_requests: Vec<Number>,
+    id: i64,
+    head_sha: String,
 }
 
 #[derive(Deserialize)]
@@ -240,7 +244,7 @@ struct OfCheck {
 
 #[derive(Deserialize)]
 struct OfInstallation {
-    installation: Option<Id>,
+    installation: Id,
 }
 
 /// What a verified delivery asks us to look at; nothing for what we do not know or cannot read.
@@ -258,25 +262,26 @@ pub fn hints(event: &str, body: &[u8]) -> Vec<Hint> {
             let named = (it.ref_type.as_deref() == Some("branch")).then(|| it.name.clone());
             branch.or(named).map(|branch| Hint::Branch { repo, branch }).into_iter().collect()
         }),
-        "check_run" | "check_suite" => with_repo(body, |repo, it: OfCheck| reruns(&repo, it)),
-        "installation" | "installation_repositories" | "repository" => {
-            let installation = parse::<OfInstallation>(body).and_then(|it| it.installation);
-            vec![Hint::Repositories { installation: installation.map(|it| InstallationId::new(it.id)) }]
-        }
+        "check_run" | "check_suite" => with_repo(body, |repo, it: OfCheck| reruns(repo, it)),
+        "repository" => with_repo(body, |repo, _: IgnoredAny| vec![Hint::Repository { repo }]),
+        "installation" | "installation_repositories" => parse::<OfInstallation>(body)
+            .map(|it| Hint::Installation { installation: InstallationId::new(it.installation.id) })
+            .into_iter()
+            .collect(),
         _ => Vec::new(),
     }
 }
 
-fn reruns(repo: &HintRepo, it: OfCheck) -> Vec<Hint> {
+fn reruns(repo: HintRepo, it: OfCheck) -> Vec<Hint> {
     if it.action != "rerequested" {
         return Vec::new();
     }
-    let one = it.check_run.is_some();
-    let Some(check) = it.check_run.or(it.check_suite) else { return Vec::new() };
-    let name = check.name.filter(|_| one);
-    let hint =
-        |pull: Number| Hint::Rerun { repo: repo.clone(), number: PullNumber::new(pull.number), check: name.clone() };
-    check.pull_requests.into_iter().map(hint).collect()
+    let (head, check) = match (it.check_run, it.check_suite) {
+        (Some(run), _) => (run.head_sha, Some(CheckRunId::new(run.id))),
+        (None, Some(suite)) => (suite.head_sha, None),
+        (None, None) => return Vec::new(),
+    };
+    CommitSha::parse(&head).map(|commit| Hint::Rerun { repo, commit, check }).into_iter().collect()
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {

@@ -143,21 +143,22 @@ async fn signed_nonsense_is_refused_without_harm() {
 #[tokio::test]
 async fn events_become_hints() {
     let common = r#""installation":{"id":3},"repository":{"id":5,"full_name":"acme/shop"}"#;
-    let cases = [
+    let head = "abcdef01".repeat(5);
+    let run = format!(r#""action":"rerequested","check_run":{{"id":4,"head_sha":"{head}"}}"#);
+    let completed = run.replace("rerequested", "completed");
+    let suite = format!(r#""action":"rerequested","check_suite":{{"id":6,"head_sha":"{head}"}}"#);
+    let cases: [(&str, &str, &str); 12] = [
         ("pull_request", r#""action":"opened","pull_request":{"number":9}"#, "Pull 9"),
         ("issue_comment", r#""action":"created","issue":{"number":9,"pull_request":{}}"#, "Pull 9"),
         ("issue_comment", r#""action":"created","issue":{"number":9}"#, ""),
         ("push", r#""ref":"refs/heads/feature/x""#, "Branch feature/x"),
         ("push", r#""ref":"refs/tags/v1""#, ""),
         ("delete", r#""ref":"old","ref_type":"branch""#, "Branch old"),
-        (
-            "check_run",
-            r#""action":"rerequested","check_run":{"name":"plan: a","pull_requests":[{"number":9}]}"#,
-            "Rerun 9 plan: a",
-        ),
-        ("check_run", r#""action":"completed","check_run":{"name":"plan: a","pull_requests":[{"number":9}]}"#, ""),
-        ("check_suite", r#""action":"rerequested","check_suite":{"pull_requests":[{"number":9}]}"#, "Rerun 9 all"),
-        ("installation", r#""action":"created""#, "Repositories"),
+        ("check_run", &run, "Rerun abcdef0 4"),
+        ("check_run", &completed, ""),
+        ("check_suite", &suite, "Rerun abcdef0 all"),
+        ("repository", r#""action":"renamed""#, "Repository acme/shop"),
+        ("installation", r#""action":"created""#, "Installation 3"),
         ("star", r#""action":"created""#, ""),
     ];
     for (event, part, expected) in cases {
@@ -169,8 +170,11 @@ async fn events_become_hints() {
             .map(|hint| match hint {
                 Hint::Pull { number, .. } => format!("Pull {number}"),
                 Hint::Branch { branch, .. } => format!("Branch {branch}"),
-                Hint::Rerun { number, check, .. } => format!("Rerun {number} {}", check.as_deref().unwrap_or("all")),
-                Hint::Repositories { .. } => "Repositories".to_owned(),
+                Hint::Rerun { commit, check, .. } => {
+                    format!("Rerun {} {}", commit.short(), check.map_or("all".to_owned(), |id| id.to_string()))
+                }
+                Hint::Repository { repo } => format!("Repository {}", repo.name),
+                Hint::Installation { installation } => format!("Installation {installation}"),
             })
             .collect();
         assert_eq!(shown.join(", "), expected, "{event} {part}");
