@@ -1,0 +1,32 @@
+//! Migrations: numbered SQL files, run once each, each in one transaction.
+
+use sqlx::AnyConnection;
+
+use super::StoreError;
+use super::db::{self, sql};
+
+const STEPS: &[(i64, &str)] = &[(1, include_str!("../../../migrations/0001_first.sql"))];
+
+/// The statements of a file; comments are lines that begin with `--`.
+fn statements(file: &'static str) -> impl Iterator<Item = String> {
+    let text: String = file.lines().filter(|line| !line.starts_with("--")).map(|line| format!("{line}\n")).collect();
+    text.split(';').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect::<Vec<_>>().into_iter()
+}
+
+/// Brings the schema up to date within the caller's transaction.
+pub(super) async fn run(conn: &mut AnyConnection) -> Result<(), StoreError> {
+    db::run(conn, sql("create table if not exists migrations (step bigint primary key)")).await?;
+    let done = db::all(conn, sql("select step from migrations")).await?;
+    let done = done.iter().map(|row| db::int(row, "step")).collect::<Result<Vec<_>, _>>()?;
+    if let Some(newer) = done.iter().find(|step| !STEPS.iter().any(|(known, _)| known == *step)) {
+        return Err(StoreError::Newer { step: *newer });
+    }
+    for (step, file) in STEPS.iter().filter(|(step, _)| !done.contains(step)) {
+        for statement in statements(file) {
+            // The text is one of our own files, compiled in.
+            sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut *conn).await?;
+        }
+        db::run(conn, sql("insert into migrations (step) values ($1)").bind(*step)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Repositories and pull requests: facts, as last observed.
+
+use model::id::{CommitSha, InstallationId, PullNumber, RepoId, RepoName};
+use model::ports::{RepoSnapshot, Survey};
+use model::pull::{PullSnapshot, PullState};
+use model::time::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, to_json};
+use super::{Conn, StoreError};
+use crate::world::{PullRow, RepoRow};
+
+/// Learns of a repository, or its new name.
+pub(crate) async fn know_repo(
+    conn: &mut Conn,
+    id: RepoId,
+    installation: InstallationId,
+    name: &RepoName,
+) -> Result<(), StoreError> {
+    let query = sql("insert into repositories (id, installation, name, name_key) values ($1, $2, $3, $4) \
+         on conflict (id) do update set installation=excluded.installation, name=excluded.name, name_key=excluded.name_key");
+    let text = name.to_string();
+    db::run(conn, query.bind(id.get()).bind(installation.get()).bind(text.clone()).bind(text.to_ascii_lowercase()))
+        .await?;
+    Ok(())
+}
+
+/// Stores what GitHub says of a repository.
+pub(crate) async fn set_repo(conn: &mut Conn, snapshot: &RepoSnapshot, now: Timestamp) -> Result<(), StoreError> {
+    know_repo(conn, snapshot.id, snapshot.installation, &snapshot.name).await?;
+    let query = sql("update repositories set snapshot=$2, observed_at=$3 where id=$1");
+    db::run(conn, query.bind(snapshot.id.get()).bind(to_json(snapshot)?).bind(now.micros())).await?;
+    Ok(())
+}
+
+/// A repository.
+pub(crate) async fn repo(conn: &mut Conn, id: RepoId) -> Result<Option<RepoRow>, StoreError> {
+    let query = sql("select id, installation, name, snapshot from repositories where id=$1").bind(id.get());
+    db::optional(conn, query).await?.as_ref().map(read_repo).transpose()
+}
+
+/// All repositories.
+pub(crate) async fn repos(conn: &mut Conn) -> Result<Vec<RepoRow>, StoreError> {
+    let rows = db::all(conn, sql("select id, installation, name, snapshot from repositories order by id")).await?;
+    rows.iter().map(read_repo).collect()
+}
+
+fn read_repo(row: &AnyRow) -> Result<RepoRow, StoreError> {
+    Ok(RepoRow {
+        id: RepoId::new(int(row, "id")?),
+        installation: InstallationId::new(int(row, "installation")?),
+        name: RepoName::parse(&db::text(row, "name")?)
+            .map_err(|error| StoreError::Unreadable { what: error.to_string() })?,
+        snapshot: maybe_json(row, "snapshot")?,
+    })
+}
+
+/// Learns of a pull request, or that its facts are old.
+pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: Timestamp) -> Result<(), StoreError> {
+    let query = sql("insert into pulls (repo, number, first_seen) values ($1, $2, $3) \
+         on conflict (repo, number) do update set asked=pulls.asked+1");
+    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(now.micros())).await?;
+    Ok(())
+}
+
+/// A pull request.
+pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
+    let query = sql(
+        "select repo, number, asked, seen, first_seen, snapshot, default_tip, cursor, survey, survey_key, trouble \
+         from pulls where repo=$1 and number=$2",
+    );
+    let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
+    row.as_ref().map(read_pull).transpose()
+}
+
+fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
+    let sha = |column| -> Result<Option<CommitSha>, StoreError> {
+        Ok(maybe_text(row, column)?.and_then(|text| CommitSha::parse(&text).ok()))
+    };
+    Ok(PullRow {
+        repo: RepoId::new(int(row, "repo")?),
+        number: PullNumber::new(int(row, "number")?),
+        asked: int(row, "asked")?,
+        seen: int(row, "seen")?,
+        first_seen: Timestamp::from_micros(int(row, "first_seen")?),
+        snapshot: maybe_json(row, "snapshot")?,
+        default_tip: sha("default_tip")?,
+        cursor: maybe_int(row, "cursor")?.map(Timestamp::from_micros),
+        survey: maybe_json(row, "survey")?,
+        survey_key: maybe_text(row, "survey_key")?,
+        trouble: maybe_text(row, "trouble")?,
+    })
+}
+
+/// What a refresh read.
+#[derive(Debug, Clone)]
+pub(crate) struct PullFacts {
+    pub(crate) snapshot: PullSnapshot,
+    pub(crate) default_tip: CommitSha,
+    pub(crate) cursor: Option<Timestamp>,
+    pub(crate) seen: i64,
+}
+
+/// Stores facts.
+pub(crate) async fn set_facts(
+    conn: &mut Conn,
+    repo: RepoId,
+    facts: &PullFacts,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let query = sql(
+        "update pulls set snapshot=$3, default_tip=$4, cursor=$5, seen=$6, observed_at=$7, base_branch=$8, head=$9, \
+         open=$10, trouble=null where repo=$1 and number=$2",
+    );
+    let s = &facts.snapshot;
+    let query = query.bind(repo.get()).bind(s.number.get()).bind(to_json(s)?).bind(facts.default_tip.to_string());
+    let query = query.bind(facts.cursor.map(Timestamp::micros)).bind(facts.seen).bind(now.micros());
+    let open = i64::from(s.state == PullState::Open);
+    db::run(conn, query.bind(s.base_branch.clone()).bind(s.head.to_string()).bind(open)).await?;
+    Ok(())
+}
+
+/// Stores a survey.
+pub(crate) async fn set_survey(
+    conn: &mut Conn,
+    repo: RepoId,
+    number: PullNumber,
+    survey: &Survey,
+    key: &str,
+) -> Result<(), StoreError> {
+    let query = sql("update pulls set survey=$3, survey_key=$4, trouble=null where repo=$1 and number=$2");
+    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(to_json(survey)?).bind(key.to_owned())).await?;
+    Ok(())
+}
+
+/// Says what is wrong; the publication shows it.
+pub(crate) async fn set_trouble(
+    conn: &mut Conn,
+    repo: RepoId,
+    number: PullNumber,
+    message: Option<&str>,
+) -> Result<(), StoreError> {
+    let query = sql("update pulls set trouble=$3 where repo=$1 and number=$2");
+    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(message.map(str::to_owned))).await?;
+    Ok(())
+}
+
+/// A pull request that is gone on GitHub.
+pub(crate) async fn close(conn: &mut Conn, repo: RepoId, number: PullNumber, seen: i64) -> Result<(), StoreError> {
+    let query = sql("update pulls set open=0, seen=$3 where repo=$1 and number=$2");
+    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(seen)).await?;
+    Ok(())
+}
+
+/// Open pull requests of a repository, of one base branch when it is given.
+pub(crate) async fn open(conn: &mut Conn, repo: RepoId, branch: Option<&str>) -> Result<Vec<PullNumber>, StoreError> {
+    let rows = match branch {
+        Some(branch) => {
+            let query = sql("select number from pulls where repo=$1 and open=1 and base_branch=$2 order by number");
+            db::all(conn, query.bind(repo.get()).bind(branch.to_owned())).await?
+        }
+        None => {
+            db::all(conn, sql("select number from pulls where repo=$1 and open=1 order by number").bind(repo.get()))
+                .await?
+        }
+    };
+    rows.iter().map(|row| Ok(PullNumber::new(int(row, "number")?))).collect()
+}
+
+/// Open pull requests with this head.
+pub(crate) async fn with_head(conn: &mut Conn, repo: RepoId, head: &str) -> Result<Vec<PullNumber>, StoreError> {
+    let query = sql("select number from pulls where repo=$1 and head=$2 and open=1 order by number");
+    let rows = db::all(conn, query.bind(repo.get()).bind(head.to_owned())).await?;
+    rows.iter().map(|row| Ok(PullNumber::new(int(row, "number")?))).collect()
+}

@@ -1,0 +1,206 @@
+//! The values that `decide` reads: rows, typed.
+//!
+//! Invariant: nothing here reads a database or a clock.
+
+use model::id::{
+    CommentId, CommitSha, InstallationId, JobName, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName,
+};
+use model::job::JobEnd;
+use model::plan::{PlanDocument, PlanFailure};
+use model::ports::{PlanOptions, RepoSnapshot, ResolvedTool, Survey, SurveyedStack};
+use model::pull::{PullSnapshot, Role};
+use model::run::{RunState, Wanted};
+use model::time::Timestamp;
+
+/// What a pass works on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Key {
+    /// A pull request: facts, commands, which runs there are.
+    Pull(RepoId, PullNumber),
+    /// A branch whose tip moved.
+    Branch(RepoId, String),
+    /// A repository: list its open pull requests.
+    Repository(RepoId),
+    /// All repositories of all installations.
+    Everything,
+    /// A run.
+    Run(RunId),
+    /// What GitHub shows of a pull request.
+    Publish(RepoId, PullNumber),
+    /// A request to run checks again.
+    Rerun(String),
+}
+
+impl Key {
+    /// The stored form.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Key::Pull(repo, number) => format!("pull:{repo}:{number}"),
+            Key::Branch(repo, name) => format!("branch:{repo}:{name}"),
+            Key::Repository(repo) => format!("repository:{repo}"),
+            Key::Everything => "everything".to_owned(),
+            Key::Run(run) => format!("run:{run}"),
+            Key::Publish(repo, number) => format!("publish:{repo}:{number}"),
+            Key::Rerun(id) => format!("rerun:{id}"),
+        }
+    }
+    /// Reads the stored form.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        let repo = |t: &str| t.parse().ok().map(RepoId::new);
+        let pair = || {
+            let (r, n) = rest.split_once(':')?;
+            Some((repo(r)?, n))
+        };
+        let number = |n: &str| n.parse().ok().map(PullNumber::new);
+        Some(match kind {
+            "pull" => pair().and_then(|(r, n)| Some(Key::Pull(r, number(n)?)))?,
+            "publish" => pair().and_then(|(r, n)| Some(Key::Publish(r, number(n)?)))?,
+            "branch" => pair().map(|(r, n)| Key::Branch(r, n.to_owned()))?,
+            "repository" => Key::Repository(repo(rest)?),
+            "everything" => Key::Everything,
+            "run" => Key::Run(RunId::parse(rest).ok()?),
+            "rerun" => Key::Rerun(rest.to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+/// A repository as we know it.
+#[derive(Debug, Clone)]
+pub(crate) struct RepoRow {
+    pub(crate) id: RepoId,
+    pub(crate) installation: InstallationId,
+    pub(crate) name: RepoName,
+    pub(crate) snapshot: Option<RepoSnapshot>,
+}
+
+/// A pull request as we know it.
+#[derive(Debug, Clone)]
+pub(crate) struct PullRow {
+    pub(crate) repo: RepoId,
+    pub(crate) number: PullNumber,
+    /// Grows with each hint; facts read when it stood at `seen` are old when it has grown.
+    pub(crate) asked: i64,
+    pub(crate) seen: i64,
+    pub(crate) first_seen: Timestamp,
+    pub(crate) snapshot: Option<PullSnapshot>,
+    pub(crate) default_tip: Option<CommitSha>,
+    pub(crate) cursor: Option<Timestamp>,
+    pub(crate) survey: Option<Survey>,
+    pub(crate) survey_key: Option<String>,
+    pub(crate) trouble: Option<String>,
+}
+
+/// What a run plans, fixed when it is created.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct RunDetail {
+    pub(crate) surveyed: SurveyedStack,
+    pub(crate) why: Vec<model::affected::Why>,
+}
+
+/// A run that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewRun {
+    pub(crate) stack: StackName,
+    pub(crate) path: RelPath,
+    pub(crate) head: CommitSha,
+    pub(crate) base: CommitSha,
+    pub(crate) tree: model::id::TreeId,
+    pub(crate) inputs: String,
+    pub(crate) detail: RunDetail,
+    pub(crate) options: PlanOptions,
+    /// The command that asked for it.
+    pub(crate) request: Option<String>,
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunRow {
+    pub(crate) id: RunId,
+    pub(crate) number: RunNumber,
+    pub(crate) repo: RepoId,
+    pub(crate) pull: PullNumber,
+    pub(crate) what: NewRun,
+    pub(crate) state: RunState,
+    pub(crate) wanted: Wanted,
+    pub(crate) version: i64,
+    pub(crate) attempt: u32,
+    pub(crate) created_at: Timestamp,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) ended_at: Option<Timestamp>,
+    pub(crate) job_started: bool,
+    pub(crate) job_lost: bool,
+    pub(crate) job_removed: bool,
+    pub(crate) interrupted_at: Option<Timestamp>,
+    pub(crate) job_end: Option<JobEnd>,
+    pub(crate) tool: Option<ResolvedTool>,
+    pub(crate) failure: Option<PlanFailure>,
+    pub(crate) tail: Option<String>,
+    pub(crate) cursor: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) phase: Option<String>,
+    /// Read beside it where a view needs it.
+    pub(crate) document: Option<PlanDocument>,
+}
+
+impl RunRow {
+    /// The name under which the executor knows the current attempt.
+    pub(crate) fn job(&self) -> JobName {
+        JobName::for_run(self.id, self.attempt)
+    }
+    /// Seconds after which the job is stopped.
+    pub(crate) fn timeout(&self) -> u64 {
+        self.what.detail.surveyed.stack.plan.timeout_seconds
+    }
+}
+
+/// A comment that may be a command, or a request to run again.
+#[derive(Debug, Clone)]
+pub(crate) struct CommandRow {
+    pub(crate) id: String,
+    pub(crate) comment: Option<CommentId>,
+    pub(crate) author: String,
+    pub(crate) bot: bool,
+    pub(crate) edited: bool,
+    pub(crate) body: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) role: Option<Role>,
+    pub(crate) done: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// What came of a comment; `publish` answers from it.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) accepted: bool,
+    pub(crate) refused: bool,
+    pub(crate) parts: Vec<model::publication::ReplyPart>,
+}
+
+/// What was written to GitHub.
+#[derive(Debug, Clone)]
+pub(crate) struct PublicationRow {
+    pub(crate) target: String,
+    pub(crate) commit: Option<String>,
+    pub(crate) published: Option<String>,
+    pub(crate) remote_id: Option<i64>,
+    pub(crate) content: Option<String>,
+    pub(crate) closed: bool,
+}
+
+/// All of a pull request, for `Pull` and `Publish`.
+#[derive(Debug, Clone)]
+pub(crate) struct PullWorld {
+    pub(crate) now: Timestamp,
+    pub(crate) base_url: String,
+    pub(crate) slug: String,
+    pub(crate) repo: RepoRow,
+    pub(crate) pull: PullRow,
+    /// In the order of their numbers.
+    pub(crate) runs: Vec<RunRow>,
+    pub(crate) commands: Vec<CommandRow>,
+    pub(crate) publications: Vec<PublicationRow>,
+    /// Numbers of all queued runs of the server, in order.
+    pub(crate) queue: Vec<RunNumber>,
+}
