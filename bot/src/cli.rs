@@ -35,7 +35,7 @@ impl From<Exit> for ExitCode {
     name = "buildit",
     version,
     about = "Plans terraform and OpenTofu for pull requests, on your own machine",
-    after_help = "See it work:  buildit demo\nExit codes:   0 clean, 1 findings, 2 wrong use or an error",
+    after_help = "Exit codes: 0 clean, 1 findings, 2 wrong use or an error",
     disable_help_subcommand = true,
     max_term_width = 100
 )]

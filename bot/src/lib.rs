@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod github;
 pub mod keys;
+pub mod local;
 pub mod render;
 pub mod settings;
 pub mod web;
