@@ -2,6 +2,8 @@
 //!
 //! Invariant: nothing is decided here. Whoever stops it, requests that began are answered first.
 
+pub mod intake;
+
 use std::future::{Future, IntoFuture as _};
 use std::io::ErrorKind;
 use std::net::SocketAddr;

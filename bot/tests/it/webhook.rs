@@ -180,3 +180,35 @@ async fn events_become_hints() {
         assert_eq!(shown.join(", "), expected, "{event} {part}");
     }
 }
+
+#[tokio::test]
+async fn a_delivery_is_noted_in_the_store_and_a_redelivery_is_welcome() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", dir.path().join("buildit.db").display());
+    let store = reconciler::store::Store::open(&url).await.expect("a store");
+    let clock = Arc::new(bot::clock::SystemClock::new());
+    let inbox = reconciler::inbox::Inbox::new(store.clone(), clock);
+    let intake = Arc::new(bot::app::intake::InboxIntake(inbox.clone()));
+    let door = Door { router: webhook::router(&SecretString::from(SECRET), intake), kept: Arc::new(Kept::default()) };
+    let body = r#"{"action":"opened","pull_request":{"number":9},"installation":{"id":3},"repository":{"id":5,"full_name":"acme/shop"}}"#;
+    for _ in 0..2 {
+        assert_eq!(door.signed("pull_request", body).await, 202);
+    }
+    let again = reconciler::inbox::Delivery {
+        id: "d-1".to_owned(),
+        event: "pull_request".to_owned(),
+        action: None,
+        hints: Vec::new(),
+    };
+    assert_eq!(inbox.note(again).await.expect("noted"), reconciler::inbox::Noted::Duplicate);
+    store.close().await;
+    assert_eq!(
+        door.signed(
+            "push",
+            r#"{"ref":"refs/heads/main","installation":{"id":3},"repository":{"id":5,"full_name":"acme/shop"}}"#
+        )
+        .await,
+        503,
+        "not stored is not accepted"
+    );
+}
