@@ -10,6 +10,7 @@
 mod check;
 mod comment;
 mod dangers;
+pub mod diagnostics;
 pub mod diff;
 mod failure;
 mod reply;

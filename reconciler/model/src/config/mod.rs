@@ -5,6 +5,7 @@
 
 mod discover;
 mod family;
+mod format;
 mod guard;
 mod layers;
 mod layout;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 
 use globset::{GlobBuilder, GlobMatcher};
 
+pub use format::format;
 pub use layout::{Directory, Layout};
 pub use parse::parse;
 pub use resolve::{Explained, ResolveInput, Resolved, resolve, trusted};

@@ -49,7 +49,7 @@ pub fn parse(files: &[SourceFile]) -> Parsed {
 }
 
 /// The parsed file, or why not. The parser runs under a stack and a deadline of its own.
-fn document(file: &SourceFile) -> Result<KdlDocument, Diagnostics> {
+pub(super) fn document(file: &SourceFile) -> Result<KdlDocument, Diagnostics> {
     let place = Place::new(&file.path, &file.text);
     if let Some(at) = file.text.find('\u{FFFD}') {
         let found = Diagnostic::error("not-utf8", "the file is not UTF-8 text").at(place.span(at, 3));
