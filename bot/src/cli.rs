@@ -3,6 +3,10 @@
 //! Owns: the list of subcommands and the exit codes (0 clean, 1 findings, 2 wrong use or an error). Each
 //! subcommand has a room of its own with `Args` and `run`.
 
+pub mod check;
+pub mod fmt;
+pub mod folder;
+pub mod init;
 pub mod job;
 pub mod show;
 mod version;
@@ -46,6 +50,12 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write .buildit/stacks.kdl from what the folder holds
+    Init(init::InitArgs),
+    /// Validate .buildit/
+    Check(check::CheckArgs),
+    /// Format .buildit/
+    Fmt(fmt::FmtArgs),
     /// Render a plan document as the comment on GitHub would
     Show(show::ShowArgs),
     /// Print the version
@@ -72,7 +82,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let findings = |found: bool| if found { Exit::Findings } else { Exit::Clean };
     match command {
+        Command::Init(args) => {
+            init::run(&args, &mut std::io::stdout().lock())?;
+            Ok(Exit::Clean.into())
+        }
+        Command::Check(args) => Ok(findings(check::run(&args, &mut std::io::stdout().lock())?).into()),
+        Command::Fmt(args) => Ok(findings(fmt::run(&args, &mut std::io::stdout().lock())?).into()),
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;
             Ok(Exit::Clean.into())
