@@ -4,6 +4,7 @@
 //! subcommand has a room of its own with `Args` and `run`.
 
 pub mod check;
+pub mod explain;
 pub mod fmt;
 pub mod folder;
 pub mod init;
@@ -56,6 +57,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Format .buildit/
     Fmt(fmt::FmtArgs),
+    /// Say which stacks a change affects, and the file, rule and line that decided
+    Explain(explain::ExplainArgs),
     /// Render a plan document as the comment on GitHub would
     Show(show::ShowArgs),
     /// Print the version
@@ -90,6 +93,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Check(args) => Ok(findings(check::run(&args, &mut std::io::stdout().lock())?).into()),
         Command::Fmt(args) => Ok(findings(fmt::run(&args, &mut std::io::stdout().lock())?).into()),
+        Command::Explain(args) => Ok(explain::run(&args, &mut std::io::stdout().lock())?.into()),
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;
             Ok(Exit::Clean.into())

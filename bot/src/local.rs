@@ -7,10 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
-use model::ports::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing, RepoSnapshot,
-};
+use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
 use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::pull::RepoSnapshot;
 use model::pull::{PullSnapshot, PullState, Role};
 use model::time::Timestamp;
 

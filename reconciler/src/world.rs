@@ -6,10 +6,14 @@ use model::id::{
     CommentId, CommitSha, InstallationId, JobName, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName,
 };
 use model::job::JobEnd;
+use model::plan::PlanOptions;
 use model::plan::{PlanDocument, PlanFailure};
-use model::ports::{PlanOptions, RepoSnapshot, ResolvedTool, Survey, SurveyedStack};
+use model::pull::RepoSnapshot;
 use model::pull::{PullSnapshot, Role};
 use model::run::{RunState, Wanted};
+use model::stack::ResolvedTool;
+use model::survey::Survey;
+use model::survey::SurveyedStack;
 use model::time::Timestamp;
 
 /// What a pass works on.

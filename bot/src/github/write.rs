@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use hyper::http::Method;
 use model::id::{CheckRunId, CommentId, CommitSha, PullNumber, StackName};
-use model::ports::{ForgeError, ForgeWrite, RepoSnapshot};
+use model::ports::{ForgeError, ForgeWrite};
 use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::pull::RepoSnapshot;
 use serde_json::{Value, json};
 
 use super::auth::Scope;

@@ -9,13 +9,13 @@ use model::affected::{Affected, AffectedStack, ChangeKind, ChangedFile, Why};
 use model::command::CommandError;
 use model::diagnostic::{Diagnostic, Diagnostics, Span};
 use model::id::{CommentId, PullNumber, RelPath, RepoName};
-use model::ports::BaseTrust;
 use model::publication::{
     Check, CheckName, PullView, Reply, ReplyPart, RowStatus, SinceLast, StackRow, Standing, Summary, View,
 };
 use model::pull::Role;
 use model::run::RunState;
 use model::stack::NotYet;
+use model::survey::BaseTrust;
 use model::time::Timestamp;
 
 use super::sample::{database, failure, many, network, planned, row, sha, view};

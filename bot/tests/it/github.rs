@@ -7,8 +7,9 @@ use bot::github::{AppKey, GitHub, GitHubOptions};
 use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role as FakeRole};
 use model::diagnostic::{Diagnostic, Diagnostics, Span};
 use model::id::{CommitSha, InstallationId, PullNumber, RepoName};
-use model::ports::{Clock, ForgeError, ForgeRead, ForgeWrite, RepoSnapshot};
+use model::ports::{Clock, ForgeError, ForgeRead, ForgeWrite};
 use model::publication::{Check, CheckName, Notes, PullView, Reaction, Reply, ReplyPart, Standing, Summary, View};
+use model::pull::RepoSnapshot;
 use model::pull::{PullState, Role};
 use model::time::Timestamp;
 

@@ -12,7 +12,7 @@ mod verbs;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::PlanOptions;
+use crate::plan::PlanOptions;
 
 /// More commands than this in one comment are one error.
 pub const MAX_COMMANDS: usize = 20;

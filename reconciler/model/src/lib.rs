@@ -15,4 +15,5 @@ pub mod publication;
 pub mod pull;
 pub mod run;
 pub mod stack;
+pub mod survey;
 pub mod time;

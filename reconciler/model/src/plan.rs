@@ -236,3 +236,18 @@ mod tests {
         assert!(away.detail.contains("on .terraform/modules/vpc/x.tf line 4"));
     }
 }
+
+/// Flags of `buildit plan`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanOptions {
+    /// `--destroy`.
+    pub destroy: bool,
+    /// `--refresh-only`.
+    pub refresh_only: bool,
+    /// `--target`.
+    pub target: Vec<String>,
+    /// `--replace`.
+    pub replace: Vec<String>,
+    /// Checked tool arguments after `--`.
+    pub args: Vec<String>,
+}

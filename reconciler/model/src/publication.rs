@@ -12,10 +12,10 @@ use crate::command::CommandError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, StackName};
 use crate::plan::{PlanDocument, PlanFailure};
-use crate::ports::BaseTrust;
 use crate::pull::Role;
 use crate::run::RunState;
 use crate::stack::{NotYet, Tool};
+use crate::survey::BaseTrust;
 use crate::time::Timestamp;
 
 /// The name of a check run.

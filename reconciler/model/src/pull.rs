@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CommitSha, PullNumber};
+use crate::id::{CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use crate::time::Timestamp;
 
 /// A pull request, read once.
@@ -68,4 +68,19 @@ pub enum Role {
     Maintain,
     /// May administer.
     Admin,
+}
+
+/// A repository now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepoSnapshot {
+    /// GitHub's number.
+    pub id: RepoId,
+    /// The installation through which we see it.
+    pub installation: InstallationId,
+    /// `owner/name`.
+    pub name: RepoName,
+    /// The default branch's name.
+    pub default_branch: String,
+    /// Archived or disabled: nothing can be written.
+    pub archived: bool,
 }

@@ -213,3 +213,14 @@ pub struct NotYet {
     /// Where it is written.
     pub at: Option<Span>,
 }
+
+/// A program on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedTool {
+    /// Which.
+    pub tool: Tool,
+    /// Its version, such as "1.11.4".
+    pub version: String,
+    /// Where.
+    pub path: std::path::PathBuf,
+}

@@ -1,8 +1,9 @@
 //! Repositories and pull requests: facts, as last observed.
 
 use model::id::{CommitSha, InstallationId, PullNumber, RepoId, RepoName};
-use model::ports::{RepoSnapshot, Survey};
+use model::pull::RepoSnapshot;
 use model::pull::{PullSnapshot, PullState};
+use model::survey::Survey;
 use model::time::Timestamp;
 use sqlx::any::AnyRow;
 

@@ -39,7 +39,10 @@ async fn stores(test: &str) -> Vec<(Store, Option<tempfile::TempDir>)> {
         Err(_) if std::env::var("BUILDIT_REQUIRE").is_ok_and(|all| all.split(',').any(|one| one == "postgres")) => {
             panic!("BUILDIT_REQUIRE names postgres, but BUILDIT_TEST_POSTGRES is not set")
         }
-        Err(_) => eprintln!("SKIP: PostgreSQL half of {test}: BUILDIT_TEST_POSTGRES is not set"),
+        Err(_) => {
+            use std::io::Write as _;
+            writeln!(std::io::stderr(), "SKIP: PostgreSQL half of {test}: BUILDIT_TEST_POSTGRES is not set").unwrap();
+        }
     }
     stores
 }

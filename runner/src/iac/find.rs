@@ -10,7 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use model::config::Directory;
-use model::ports::{IacError, ResolvedTool};
+use model::ports::IacError;
+use model::stack::ResolvedTool;
 use model::stack::{Tool, ToolChoice};
 
 use super::IacSettings;

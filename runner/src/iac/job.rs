@@ -157,7 +157,7 @@ fn known<'a>(stack: &Stack, node: &str, name: &str, value: &'a Value) -> Result<
 fn environment(
     settings: &IacSettings,
     stack: &Stack,
-    tool: &model::ports::ResolvedTool,
+    tool: &model::stack::ResolvedTool,
 ) -> Result<BTreeMap<String, String>, IacError> {
     let mut all = BTreeMap::new();
     for (name, value) in &stack.env {

@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use model::config::Directory;
 use model::job::{JobEnd, JobSpec};
 use model::plan::{PlanDocument, PlanFailure};
-use model::ports::{IacEngine, IacError, PlanRequest, ResolvedTool};
+use model::ports::{IacEngine, IacError, PlanRequest};
+use model::stack::ResolvedTool;
 use model::stack::{Tool, ToolChoice};
 use secrecy::SecretString;
 

@@ -55,7 +55,12 @@ pub(super) fn affected(base: &Side<'_>, plan: &Side<'_>, changed: &[ChangedFile]
     out
 }
 
-fn by_files<'a>(side: &Side<'a>, changed: &'a [ChangedFile], found: &mut Found<'a>, claimed: &mut BTreeSet<&'a RelPath>) {
+fn by_files<'a>(
+    side: &Side<'a>,
+    changed: &'a [ChangedFile],
+    found: &mut Found<'a>,
+    claimed: &mut BTreeSet<&'a RelPath>,
+) {
     // A path is looked up only in the trees that contain it.
     let mut paths: Vec<&RelPath> = Vec::new();
     for file in changed {
@@ -151,7 +156,8 @@ fn vanished<'a>(
     found: &mut Found<'a>,
     out: &mut Affected,
 ) {
-    let successor = |other: &&Stack| other.was.iter().any(|was| was == stack.name.as_str() || was == stack.path.as_str());
+    let successor =
+        |other: &&Stack| other.was.iter().any(|was| was == stack.name.as_str() || was == stack.path.as_str());
     if let Some(next) = plan.stacks.iter().find(successor) {
         out.moved.push((next.name.clone(), stack.path.clone(), next.path.clone()));
         return;
@@ -163,7 +169,10 @@ fn vanished<'a>(
     });
     if let Some((_, next)) = renamed {
         let summary = format!("the stack {} is gone and its files reappear in {}", stack.name, next.name);
-        let help = format!("write `was=\"{}\"` on the stack {}: its state, lock and history move along", stack.name, next.name);
+        let help = format!(
+            "write `was=\"{}\"` on the stack {}: its state, lock and history move along",
+            stack.name, next.name
+        );
         out.diagnostics.push(Diagnostic::error("stack-renamed", summary).help(help));
         return;
     }
@@ -182,7 +191,8 @@ fn vanished<'a>(
         out.removed.push(gone);
         return;
     }
-    let summary = format!("the stack {} is not in the configuration any more, but its directory {} is", stack.name, stack.path);
+    let summary =
+        format!("the stack {} is not in the configuration any more, but its directory {} is", stack.name, stack.path);
     let help = "delete the directory to remove the stack, or keep the stack in .buildit/";
     out.diagnostics.push(Diagnostic::error("stack-vanished", summary).help(help));
 }

@@ -122,7 +122,13 @@ impl Graph {
         None
     }
 
-    fn add_config(&mut self, repo: &Repository, cache: &Cache, path: &RelPath, entry: Entry) -> Result<(), SourceError> {
+    fn add_config(
+        &mut self,
+        repo: &Repository,
+        cache: &Cache,
+        path: &RelPath,
+        entry: Entry,
+    ) -> Result<(), SourceError> {
         let dir = path.parent().unwrap_or_else(RelPath::root);
         let name = path.file_name();
         let id = if entry.mode == LINK {

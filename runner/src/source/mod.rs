@@ -4,6 +4,7 @@
 //! the credential goes into a header only. It must never run repository code or follow a path out of a tree.
 
 mod affected;
+mod clone;
 mod facts;
 mod graph;
 mod merge;
@@ -11,6 +12,8 @@ mod protocol;
 mod survey;
 mod tar;
 mod walk;
+
+pub use clone::LocalClone;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,7 +23,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use git2::{Oid, Repository};
 use model::id::{CommitSha, RelPath, RepoId, TreeId};
-use model::ports::{FetchError, GitCredential, Source, SourceError, Survey, SurveyRequest};
+use model::ports::{FetchError, GitCredential, Source, SourceError, SurveyRequest};
+use model::survey::Survey;
 
 pub use protocol::Limits;
 

@@ -4,8 +4,10 @@ use git2::{Oid, Repository};
 use model::affected::Affected;
 use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile};
 use model::id::{RelPath, TreeId};
-use model::ports::{SourceError, Survey, SurveyRequest, SurveyedStack};
+use model::ports::{SourceError, SurveyRequest};
 use model::stack::Stack;
+use model::survey::Survey;
+use model::survey::SurveyedStack;
 use ring::digest;
 
 use super::affected::{Side, affected, claims};

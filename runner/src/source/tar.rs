@@ -7,7 +7,6 @@ use git2::{Oid, Repository};
 use model::id::RelPath;
 use model::ports::SourceError;
 
-
 pub(crate) const LINK: i32 = 0o120_000;
 pub(crate) const TREE: i32 = 0o040_000;
 pub(crate) const SUBMODULE: i32 = 0o160_000;

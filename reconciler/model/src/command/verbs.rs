@@ -2,7 +2,7 @@
 
 use crate::command::flags::{Flags, Known};
 use crate::command::{Command, Fault, Verb};
-use crate::ports::PlanOptions;
+use crate::plan::PlanOptions;
 
 /// A verb of the grammar.
 struct Spec {

@@ -137,8 +137,8 @@ pub struct BranchRules {
 
 impl BranchRules {
     /// What a base branch is.
-    pub fn trust(&self, branch: &str) -> crate::ports::BaseTrust {
-        use crate::ports::BaseTrust;
+    pub fn trust(&self, branch: &str) -> crate::survey::BaseTrust {
+        use crate::survey::BaseTrust;
         if branch == self.default_branch || self.trusted.iter().any(|glob| glob.is_match(branch)) {
             BaseTrust::Trusted
         } else if self.preview.iter().any(|glob| glob.is_match(branch)) {

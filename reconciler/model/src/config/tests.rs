@@ -173,7 +173,7 @@ fn ignored_directories_that_keep_state_are_roots_all_the_same() {
 
 #[test]
 fn branches_are_trusted_by_name() {
-    use crate::ports::BaseTrust;
+    use crate::survey::BaseTrust;
     let config = parse(&[file("branches main \"release/*\" { preview \"feature/*\" }")]).config;
     let rules = config.branch_rules("trunk");
     for (branch, trust) in [

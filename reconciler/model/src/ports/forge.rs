@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
+use crate::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
 use crate::publication::{Check, CheckName, Reaction, Reply, Summary};
-use crate::pull::{PullSnapshot, Role};
+use crate::pull::{PullSnapshot, RepoSnapshot, Role};
 use crate::time::Timestamp;
 
 /// Reads. Every answer is the newest that GitHub has; nothing is cached here but tokens.
@@ -71,21 +71,6 @@ pub trait ForgeWrite: Send + Sync {
     /// Names of our check runs on a commit, to find those to close.
     async fn checks(&self, repo: &RepoSnapshot, commit: &CommitSha)
     -> Result<Vec<(CheckName, CheckRunId)>, ForgeError>;
-}
-
-/// A repository now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RepoSnapshot {
-    /// GitHub's number.
-    pub id: RepoId,
-    /// The installation through which we see it.
-    pub installation: InstallationId,
-    /// `owner/name`.
-    pub name: RepoName,
-    /// The default branch's name.
-    pub default_branch: String,
-    /// Archived or disabled: nothing can be written.
-    pub archived: bool,
 }
 
 /// A line of a list of pull requests.

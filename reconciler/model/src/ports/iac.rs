@@ -1,15 +1,14 @@
 //! terraform and OpenTofu, seen from the brain.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::config::Directory;
 use crate::job::{JobEnd, JobSpec, SourceTree};
-use crate::plan::{PlanDocument, PlanFailure};
-use crate::stack::{Stack, Tool, ToolChoice};
+use crate::plan::{PlanDocument, PlanFailure, PlanOptions};
+use crate::stack::{ResolvedTool, Stack, ToolChoice};
 
 /// Makes jobs for a tool and reads what they leave.
 #[async_trait]
@@ -41,32 +40,6 @@ pub struct PlanRequest<'a> {
     pub secret_var: BTreeMap<String, SecretString>,
     /// Flags that a command gave.
     pub options: PlanOptions,
-}
-
-/// Flags of `buildit plan`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct PlanOptions {
-    /// `--destroy`.
-    pub destroy: bool,
-    /// `--refresh-only`.
-    pub refresh_only: bool,
-    /// `--target`.
-    pub target: Vec<String>,
-    /// `--replace`.
-    pub replace: Vec<String>,
-    /// Checked tool arguments after `--`.
-    pub args: Vec<String>,
-}
-
-/// A program on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ResolvedTool {
-    /// Which.
-    pub tool: Tool,
-    /// Its version, such as "1.11.4".
-    pub version: String,
-    /// Where.
-    pub path: PathBuf,
 }
 
 /// Why the tool cannot do it.

@@ -12,12 +12,10 @@ mod source;
 
 pub use blobs::{BlobError, BlobKey, Blobs};
 pub use executor::{ExecError, Executor, JobStatus, Started};
-pub use forge::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing, RepoSnapshot,
-};
-pub use iac::{IacEngine, IacError, PlanOptions, PlanRequest, ResolvedTool};
+pub use forge::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
+pub use iac::{IacEngine, IacError, PlanRequest};
 pub use small::{Clock, Ids, Keys, KeysError};
-pub use source::{BaseTrust, FetchError, Source, SourceError, Survey, SurveyRequest, SurveyedStack};
+pub use source::{FetchError, Source, SourceError, SurveyRequest};
 
 /// A boxed stream, as `futures` names it.
 pub type BoxStream<'a, T> = std::pin::Pin<Box<dyn futures_core::Stream<Item = T> + Send + 'a>>;

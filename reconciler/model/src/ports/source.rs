@@ -2,14 +2,10 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 use super::forge::GitCredential;
-use crate::affected::{Affected, ChangedFile};
-use crate::config::Directory;
-use crate::diagnostic::Diagnostics;
-use crate::id::{CommitSha, RelPath, RepoId, RepoName, StackName, TreeId};
-use crate::stack::{NotYet, Stack};
+use crate::id::{CommitSha, RelPath, RepoId, RepoName, TreeId};
+use crate::survey::Survey;
 
 /// Commits, trees and what follows from them. All of it is a function of object ids, so results may be kept.
 #[async_trait]
@@ -44,74 +40,6 @@ pub struct SurveyRequest {
     pub head: CommitSha,
     /// GitHub's test merge commit, when it has one and it is in the mirror.
     pub test_merge: Option<CommitSha>,
-}
-
-/// What git and the configuration say of a pull request at one (base, head). Stored as a fact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Survey {
-    /// The base that was used.
-    pub base: CommitSha,
-    /// The head that was used.
-    pub head: CommitSha,
-    /// The tree that plans run on; `None` when the merge has conflicts.
-    pub plan_tree: Option<TreeId>,
-    /// Was the merge made by us, not by GitHub?
-    pub ours: bool,
-    /// Files with conflicts.
-    pub conflicts: Vec<RelPath>,
-    /// Has either side any configuration (`.buildit/*.kdl` with content)? Without it nothing is written and
-    /// nothing runs.
-    pub configured: bool,
-    /// May the base branch's pull requests be planned at all (trusted or `preview` branch)?
-    pub base_trust: BaseTrust,
-    /// Findings in the head's configuration; errors stop plans.
-    pub diagnostics: Diagnostics,
-    /// Files of `.buildit/` that the pull request changes (annotations go there).
-    pub config_changed: Vec<RelPath>,
-    /// Parts of the configuration that this version does not execute.
-    pub not_yet: Vec<NotYet>,
-    /// Extra comment prefixes of the trusted base.
-    pub prefixes: Vec<String>,
-    /// `comment on=…` of the trusted base: "changes", "always" or "never".
-    pub comment_on: String,
-    /// The changed files between the base tip and the plan tree.
-    pub changed: Vec<ChangedFile>,
-    /// Affected stacks, with reasons.
-    pub affected: Affected,
-    /// Every stack of the plan tree (affected or not), sorted by name.
-    pub stacks: Vec<SurveyedStack>,
-}
-
-/// What the base branch is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum BaseTrust {
-    /// The default branch or one that it names.
-    Trusted,
-    /// Named by `preview`: planned, never applied.
-    Preview,
-    /// Neither: nothing runs.
-    Untrusted,
-}
-
-/// A stack on the plan tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SurveyedStack {
-    /// The stack; trusted keys are from the base.
-    pub stack: Stack,
-    /// What its directory holds.
-    pub directory: Directory,
-    /// What a job must see: the stack's directory, local modules, watched and read files.
-    pub paths: Vec<RelPath>,
-    /// Hash over (path, object id) of all of it, hexadecimal: equal digests mean equal inputs from git.
-    pub inputs_digest: String,
-}
-
-impl Survey {
-    /// The stack of that name on the plan tree.
-    pub fn stack(&self, name: &StackName) -> Option<&SurveyedStack> {
-        self.stacks.iter().find(|s| &s.stack.name == name)
-    }
 }
 
 /// Why a fetch failed.
