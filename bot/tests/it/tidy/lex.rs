@@ -174,6 +174,10 @@ fn read_path(
         if tokens.get(at).map(|t| &t.1) == Some(&Token::Mark('{')) {
             return read_group(tokens, at + 1, &path, out);
         }
+        if tokens.get(at).map(|t| &t.1) == Some(&Token::Mark('*')) {
+            path.push("*".to_owned());
+            at += 1;
+        }
     }
     let reaches = reaches || path.len() > 1;
     out.push(Mention { line, path, reaches });
@@ -186,7 +190,7 @@ fn read_group(tokens: &[(usize, Token)], mut at: usize, prefix: &[String], out: 
             Token::Mark('}') => return at + 1,
             Token::Word(_) => read_path(tokens, at, prefix, true, out),
             Token::Mark('*') => {
-                out.push(Mention { line: *line, path: prefix.to_vec(), reaches: true });
+                out.push(Mention { line: *line, path: [prefix, &["*".to_owned()]].concat(), reaches: true });
                 at + 1
             }
             _ => at + 1,
