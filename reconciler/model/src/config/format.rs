@@ -129,7 +129,9 @@ fn quote(document: &KdlDocument, tables: &[&[Node]], found: &mut Vec<(usize, usi
 }
 
 fn quote_node(node: &KdlNode, spec: &Node, found: &mut Vec<(usize, usize)>) {
-    for entry in node.entries() {
+    // `buildit version=1` is the usual form.
+    let entries = if spec.name == "buildit" { &[] } else { node.entries() };
+    for entry in entries {
         let kind = match entry.name() {
             Some(name) => spec.props.iter().find(|(known, _)| *known == name.value()).map(|(_, kind)| *kind),
             None => Some(spec.args.kind),

@@ -3,6 +3,7 @@
 //! Owns guards, parsing, validation, layers and discovery. Everything is pure: bytes and a directory layout
 //! in, valid types and diagnostics out. Nothing here may panic on any input.
 
+mod context;
 mod discover;
 mod family;
 mod format;

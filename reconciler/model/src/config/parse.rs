@@ -94,7 +94,9 @@ fn syntax(place: &Place<'_>, error: &kdl::KdlError) -> Diagnostics {
 /// What people get wrong has its own message.
 fn slip(line: &str) -> Option<(String, String)> {
     let outside: String = line.split('"').step_by(2).collect();
-    let word = |test: &dyn Fn(&str) -> bool| outside.split_whitespace().find(|w| test(w)).map(str::to_owned);
+    let word = |test: &dyn Fn(&str) -> bool| {
+        outside.split(|c: char| c.is_whitespace() || matches!(c, ';' | '{' | '}')).find(|w| test(w)).map(str::to_owned)
+    };
     if line.matches("\"\"\"").count() == 2 {
         let help = "use one \" on each side, or put the text between the \"\"\" on lines of its own";
         return Some(("`\"\"\"` opens a text of several lines".to_owned(), help.to_owned()));

@@ -67,6 +67,14 @@ pub fn resolve(input: ResolveInput<'_>) -> Resolved {
     let all = candidates(&input, &layers);
     // A directory that is declared with workspaces of its own is not discovered with the default one besides.
     let declared: Vec<String> = all.iter().filter(|c| c.origin != Origin::Discovered).map(|c| c.path.clone()).collect();
+    for node in layers.iter().flat_map(|config| &config.stacks) {
+        if family::members(&node.name, &node.body, input.layout).is_empty() {
+            let pattern = family::path_pattern(&node.name, &node.body);
+            let summary = format!("no directory with configuration files matches `{pattern}`");
+            let help = "a capture such as {env} matches one folder; paths start at the repository root";
+            resolved.diagnostics.push(Diagnostic::warning("no-members", summary).help(help).at(node.at.clone()));
+        }
+    }
     for candidate in all {
         if candidate.origin == Origin::Discovered && declared.contains(&candidate.path) {
             continue;

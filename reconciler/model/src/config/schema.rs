@@ -15,6 +15,7 @@ pub(super) enum Kind {
     Zone,
     Glob,
     Date,
+    Expr,
     One(&'static [&'static str]),
 }
 
@@ -180,7 +181,7 @@ const WHEN: &[Node] = &[
     leaf("tag", GLOBS),
     leaf("paths", GLOBS),
     leaf("label", MANY),
-    leaf("expr", ONE),
+    leaf("expr", args(1, 1, Kind::Expr)),
 ];
 const EVENTS: [&str; 7] = ["pull-request", "push", "tag", "merge-group", "schedule", "command", "api"];
 const DEPLOY_PROPS: &[(&str, Kind)] =

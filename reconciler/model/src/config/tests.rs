@@ -221,3 +221,18 @@ proptest! {
         resolve(ResolveInput { repo: &repo(), config: &parsed.config, organisation: None, layout: &layout(&["infra/network"]) });
     }
 }
+
+#[test]
+fn what_people_get_wrong_has_its_own_message() {
+    for (text, code, part) in [
+        ("pipeline p { on push; concurrency g cancel-previous=true; stage s { image a; run x } }", "syntax", "#true"),
+        ("stack infra { tool terraform version>=1.9 }", "comparison", "=1.9.3"),
+        ("stack infra { var { a \"${foo.bar}\" } }", "unknown-reference", "known are"),
+        ("pipeline p { on push; stage s { image a; run x; when { expr \"a(\" } } }", "expression", "CEL"),
+        ("pipeline p { on push; stage s { image a; run \"echo '${git.sha}'\" } }", "single-quotes", "double quotes"),
+    ] {
+        let parsed = parse(&[SourceFile { path: ".buildit/a.kdl".to_owned(), text: text.to_owned() }]);
+        let fits = |d: &&crate::diagnostic::Diagnostic| d.code == code && d.help.contains(part);
+        assert!(parsed.diagnostics.iter().find(fits).is_some(), "{text}\n{:?}", parsed.diagnostics);
+    }
+}

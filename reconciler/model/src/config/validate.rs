@@ -5,7 +5,7 @@ use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 use super::place::Place;
 use super::schema::{Args, Children, FRAGMENT, Kind, MATRIX, Node};
-use super::value;
+use super::{context, value};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Validates all nodes of a document against tables.
@@ -61,6 +61,7 @@ fn map(place: &Place<'_>, name: &str, children: &KdlDocument, found: &mut Diagno
         }
         duplicates(place, child, found);
         let secret = child.get("secret").is_some();
+        child.entries().iter().for_each(|entry| references(place, entry, found));
         for entry in child.entries() {
             match entry.name().map(kdl::KdlIdentifier::value) {
                 Some("secret") if name != "matrix" => {}
@@ -107,6 +108,11 @@ fn entries(place: &Place<'_>, node: &KdlNode, spec: &Node, found: &mut Diagnosti
             Some(name) => match spec.props.iter().find(|(known, _)| *known == name) {
                 Some((_, kind)) => kind_of(place, entry, *kind, found),
                 None if spec.open => {}
+                None if name.ends_with(['>', '<', '~', '!']) => {
+                    let summary = format!("`{name}={}` is no property", value::as_written(entry));
+                    let help = "properties are written name=value; version=\"1.9\" is the newest 1.9.x, \"=1.9.3\" exactly that";
+                    found.push(Diagnostic::error("comparison", summary).help(help).at(place.entry(entry)));
+                }
                 None => {
                     let known = spec.props.iter().map(|(known, _)| *known).collect();
                     found.push(unknown("property", name, known).at(place.entry(entry)));
@@ -129,6 +135,13 @@ fn wanted(args: Args) -> &'static str {
 }
 
 fn argument(place: &Place<'_>, entry: &KdlEntry, spec: &Node, count: usize, found: &mut Diagnostics) {
+    if spec.name == "run" {
+        for hidden in context::in_single_quotes(entry.value().as_string().unwrap_or_default()) {
+            let summary = format!("`{hidden}` in single quotes is not filled in by the shell");
+            let warning = Diagnostic::warning("single-quotes", summary).help("use double quotes");
+            found.push(warning.at(place.entry(entry)));
+        }
+    }
     if count <= spec.args.max {
         return kind_of(place, entry, spec.args.kind, found);
     }
@@ -137,7 +150,16 @@ fn argument(place: &Place<'_>, entry: &KdlEntry, spec: &Node, count: usize, foun
     found.push(Diagnostic::error("extra-argument", summary).help(help).at(place.entry(entry)));
 }
 
+/// Each `${x.y}` must name something.
+fn references(place: &Place<'_>, entry: &KdlEntry, found: &mut Diagnostics) {
+    let text = entry.value().as_string().unwrap_or_default();
+    for (summary, help) in context::references(text) {
+        found.push(Diagnostic::error("unknown-reference", summary).help(help).at(place.entry(entry)));
+    }
+}
+
 fn kind_of(place: &Place<'_>, entry: &KdlEntry, kind: Kind, found: &mut Diagnostics) {
+    references(place, entry, found);
     if let Err((code, summary, help)) = value::check(kind, entry.value(), &value::as_written(entry)) {
         found.push(Diagnostic::error(code, summary).help(help).at(place.entry(entry)));
     } else if let (KdlValue::String(text), Kind::Text | Kind::Glob) = (entry.value(), kind)

@@ -46,6 +46,7 @@ pub(super) fn check(kind: Kind, value: &KdlValue, text: &str) -> Result<(), Refu
             refuse("not-text", format!("`#{text}` stands where text is wanted"), "put it in quotes")
         }
         Kind::Text => Ok(()),
+        Kind::Expr => super::context::expression(text).map_err(|(summary, help)| ("expression", summary, help)),
         _ if has_braces(text) => Ok(()),
         Kind::Count => match text.parse::<u32>() {
             Ok(_) => Ok(()),
