@@ -10,7 +10,6 @@
 mod check;
 mod comment;
 mod dangers;
-pub mod diagnostics;
 pub mod diff;
 mod failure;
 mod reply;

@@ -11,7 +11,7 @@ use model::stack::NotYet;
 use serde_json::json;
 
 use super::folder;
-use crate::render::diagnostics;
+use crate::cli::diagnostics;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -46,7 +46,7 @@ pub fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<bool> {
     let files = folder::configuration(&args.dir)?;
     let repo = folder::name(&args.dir)?;
     let parsed = parse(&files);
-    let layout = folder::layout(&args.dir);
+    let layout = folder::layout(&args.dir)?;
     let resolved = resolve(ResolveInput { repo: &repo, config: &parsed.config, organisation: None, layout: &layout });
     let mut all = parsed.diagnostics;
     all.extend(resolved.diagnostics.clone());

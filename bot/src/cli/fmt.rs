@@ -10,7 +10,7 @@ use clap::Args;
 use model::config::format;
 
 use super::folder;
-use crate::render::diagnostics;
+use crate::cli::diagnostics;
 
 /// Arguments of `fmt`.
 #[derive(Debug, Args)]

@@ -28,7 +28,7 @@ pub fn run(args: &InitArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     if path.exists() {
         bail!("{} exists and is not overwritten\n  do: buildit check", path.display());
     }
-    let layout = folder::layout(&args.dir);
+    let layout = folder::layout(&args.dir)?;
     let ask = !args.yes && std::io::stdin().is_terminal();
     let approvers = if ask { asked(&mut std::io::stdin().lock(), out)? } else { Vec::new() };
     let text = configuration(&layout, &approvers);
@@ -105,7 +105,7 @@ mod tests {
             fs::create_dir_all(dir.path().join(path).parent().expect("above")).expect("folder");
             fs::write(dir.path().join(path), text).expect("file");
         }
-        let layout = folder::layout(dir.path());
+        let layout = folder::layout(dir.path()).unwrap();
         let text = configuration(&layout, &["team:sre".to_owned()]);
         let parsed = parse(&[SourceFile { path: ".buildit/stacks.kdl".to_owned(), text: text.clone() }]);
         assert!(parsed.diagnostics.is_empty(), "{:?}\n{text}", parsed.diagnostics);

@@ -5,6 +5,7 @@
 
 mod affected;
 mod clone;
+mod directory;
 mod facts;
 mod graph;
 mod merge;
@@ -14,6 +15,7 @@ mod tar;
 mod walk;
 
 pub use clone::LocalClone;
+pub use directory::layout;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
