@@ -2,5 +2,6 @@
 //! `tidy` reads the source. One binary links once; every test file is a module of it.
 
 mod github;
+mod source;
 mod tidy;
 mod webhook;

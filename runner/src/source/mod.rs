@@ -184,3 +184,6 @@ pub(crate) fn tree_of<'r>(git: &'r Repository, commit: &CommitSha) -> Result<git
     let absent = |_| SourceError::Missing { id: commit.to_string() };
     git.find_commit(oid(commit.as_str())?).map_err(absent)?.tree().map_err(absent)
 }
+
+#[cfg(test)]
+mod tests;

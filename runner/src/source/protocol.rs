@@ -151,6 +151,10 @@ fn request(wants: &[CommitSha], known: &Known, depth: Option<u32>, commits_only:
     out.extend_from_slice(b"0001");
     line(&mut out, "ofs-delta");
     line(&mut out, "no-progress");
+    if !known.haves.is_empty() {
+        // Only for a thin pack does git leave out the trees of a `have` that is no parent behind the boundary.
+        line(&mut out, "thin-pack");
+    }
     for want in wants {
         line(&mut out, &format!("want {want}"));
     }

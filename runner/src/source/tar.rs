@@ -60,7 +60,7 @@ fn add_file(
     header.set_mode(if mode == 0o100_755 { 0o755 } else { 0o644 });
     if mode == LINK {
         let target = String::from_utf8_lossy(blob.content()).into_owned();
-        let stays = path.parent().is_some_and(|dir| dir.join(&target).is_some());
+        let stays = !turns_back(&target) && path.parent().is_some_and(|dir| dir.join(&target).is_some());
         if !stays {
             return Err(SourceError::Git {
                 message: format!("the symbolic link {path} leads out of the repository, to {target:?}: remove it"),
@@ -72,4 +72,9 @@ fn add_file(
     }
     header.set_size(blob.size() as u64);
     out.append_data(&mut header, path.as_str(), blob.content()).map_err(|e| failed(&e))
+}
+
+/// `..` after a name: if the name is itself a link, the text does not tell where this leads.
+fn turns_back(target: &str) -> bool {
+    target.split('/').skip_while(|part| matches!(*part, ".." | "." | "")).any(|part| part == "..")
 }
