@@ -23,7 +23,7 @@ pub(super) const CLIENTS: &[Client] = &[
     client("octocrab", &["bot/src/github"]),
     client("jsonwebtoken", &["bot/src/github/auth"]),
     client("git2", &["runner/src/source"]),
-    client("hcl_edit", &["runner/src/source", "bot/src/cli/folder"]),
+    client("hcl_edit", &["runner/src/source"]),
     client("kdl", &["reconciler/model/src/config"]),
     client("axum", &["bot/src/web", "bot/src/github/webhook", "bot/src/app", "bot/fake-github/"]),
     client("askama", &["bot/src/render", "bot/src/web"]),
@@ -39,7 +39,7 @@ pub(super) const CLIENTS: &[Client] = &[
     client("regorus", &["runner/src/policy"]),
     client("rustix", &["runner/src/exec", "runner/entry/", "bot/src/cli"]),
     client("clap", &["bot/src/cli", "bot/src/main.rs", "bot/fake-github/src/main.rs"]),
-    client("miette", &["bot/src/cli", "bot/src/render/diagnostics"]),
+    client("miette", &["bot/src/cli"]),
     client("toml", &["bot/src/settings"]),
     client("anyhow", &["bot/src/main.rs", "bot/src/cli", "bot/src/app", "bot/fake-github/src/main.rs"]),
     client(
@@ -78,21 +78,9 @@ impl Wall {
     }
 }
 
-/// The traits of `model::ports`; the values beside them may be used.
 const PURE: &[&str] = &[
-    "model::ports::*",
-    "model::ports::ForgeRead",
-    "model::ports::ForgeWrite",
-    "model::ports::Source",
-    "model::ports::Executor",
-    "model::ports::IacEngine",
-    "model::ports::PolicyEngine",
-    "model::ports::Deployer",
-    "model::ports::Blobs",
-    "model::ports::Keys",
-    "model::ports::Clock",
-    "model::ports::Ids",
     "reconciler::store",
+    "model::ports",
     "tokio",
     "async",
     "await",
@@ -322,7 +310,7 @@ pub(super) const MANIFESTS: &[(&str, &[&str])] = &[
     ("runner/Cargo.toml", &["reconciler", "bot", "octocrab", "sqlx", "axum", "askama", "kdl", "anyhow"]),
     ("runner/entry/Cargo.toml", &["model", "runner", "reconciler", "tokio", "hyper", "rustls", "anyhow"]),
     ("bot/fake-github/Cargo.toml", &["model", "reconciler", "runner", "bot", "octocrab", "sqlx", "git2", "kdl"]),
-    ("bot/Cargo.toml", &["sqlx", "git2", "kdl", "bollard", "kube", "opa-wasm", "regorus"]),
+    ("bot/Cargo.toml", &["sqlx", "git2", "kdl", "bollard", "kube", "opa-wasm", "regorus", "hcl-edit"]),
 ];
 
 /// What the manifests may not say.
