@@ -2,7 +2,8 @@
 
 use fake_github::{Change, FakeGitHub, NewPull, Options};
 use model::id::{CommitSha, RepoId, RepoName};
-use model::ports::{FetchError, GitCredential, Source, Survey, SurveyRequest};
+use model::ports::{FetchError, GitCredential, Source, SurveyRequest};
+use model::survey::Survey;
 use runner::source::{GitSettings, GitSource, Limits};
 use tempfile::TempDir;
 

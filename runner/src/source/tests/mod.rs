@@ -1,5 +1,6 @@
 //! Surveys and archives of real repositories.
 
+mod edges;
 mod scene;
 
 use insta::assert_snapshot;

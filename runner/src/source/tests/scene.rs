@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use git2::{Index, IndexEntry, IndexTime, Oid, Repository, Signature, Time};
 use model::id::{CommitSha, RelPath, RepoId, RepoName, TreeId};
-use model::ports::{Source as _, SourceError, Survey, SurveyRequest};
+use model::ports::{Source as _, SourceError, SurveyRequest};
+use model::survey::Survey;
 use tempfile::TempDir;
 
 use super::super::GitSource;
