@@ -2,7 +2,10 @@
 //!
 //! Invariant: it sees GitHub, git and jobs through the ports of `model` only.
 
+pub mod blobs;
 pub mod inbox;
+pub mod logs;
+pub mod seal;
 #[expect(dead_code, reason = "the engine, its caller, is not written yet")]
 pub mod store;
 #[expect(dead_code, reason = "the engine, its caller, is not written yet")]

@@ -3,10 +3,12 @@
 //! Invariant: a write is an explicit transaction through `Store::write`; on SQLite there is one connection that
 //! writes, so that a transaction never opens another.
 
+pub(crate) mod blobs;
 pub(crate) mod commands;
 pub(crate) mod db;
 mod dialect;
 pub(crate) mod due;
+pub(crate) mod logs;
 mod migrate;
 pub(crate) mod pulls;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The same suite on SQLite and, when `BUILDIT_TEST_POSTGRES` names one, on PostgreSQL.
 
+mod sealed;
+
 use std::sync::Arc;
 use std::time::Duration;
 
