@@ -1,0 +1,75 @@
+//! From rows to decisions: which runs there should be, and what people should see.
+//!
+//! Invariant: synchronous and total. No store, no port, no clock: a world goes in, a value comes out, and a
+//! decision that was carried out leads to the empty decision.
+
+pub(crate) mod publish;
+pub(crate) mod pull;
+
+use model::pull::{PullSnapshot, PullState};
+use model::survey::{BaseTrust, Survey, SurveyedStack};
+use model::{id::StackName, plan::PlanOptions, run::RunState, run::Wanted};
+
+use crate::world::{PullWorld, RunRow};
+
+/// Under this key a survey is stored: it is old when one of these moved.
+pub(crate) fn survey_key(world: &PullWorld) -> Option<String> {
+    let s = world.pull.snapshot.as_ref()?;
+    let tip = world.pull.default_tip.as_ref().map_or("", |tip| tip.as_str());
+    Some(format!("{} {} {} {tip}", s.base_branch, s.base, s.head))
+}
+
+/// The survey of what the facts name; of a closed pull request the one of its head, since its base goes on.
+fn current_survey(world: &PullWorld) -> Option<&Survey> {
+    let snapshot = world.pull.snapshot.as_ref()?;
+    let survey = world.pull.survey.as_ref()?;
+    let current = match snapshot.state {
+        PullState::Open => world.pull.survey_key == survey_key(world),
+        PullState::Closed | PullState::Merged => survey.head == snapshot.head,
+    };
+    current.then_some(survey)
+}
+
+/// May anything be planned at all?
+fn plannable(snapshot: &PullSnapshot, survey: &Survey) -> bool {
+    survey.configured
+        && !snapshot.fork
+        && survey.base_trust != BaseTrust::Untrusted
+        && !survey.diagnostics.has_errors()
+        && survey.conflicts.is_empty()
+        && survey.plan_tree.is_some()
+}
+
+/// Is this stack planned without being asked?
+fn automatic(snapshot: &PullSnapshot, stack: &SurveyedStack) -> bool {
+    stack.stack.plan.auto && (!snapshot.draft || stack.stack.plan.drafts)
+}
+
+/// The newest run of a stack.
+fn newest<'a>(world: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
+    world.runs.iter().filter(|run| &run.what.stack == stack).max_by_key(|run| run.number)
+}
+
+/// The run that speaks for a stack now: its newest, made for this head, or carried to it because what it saw is
+/// equal. An end that was not a plan is not carried: a push is a reason to try again.
+fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<&'a RunRow> {
+    let run = newest(world, &stack.stack.name)?;
+    if run.what.inputs != pull::inputs(stack) || run.wanted == Wanted::Supersede {
+        return None;
+    }
+    let here = run.what.head == survey.head;
+    let carried = run.what.options == PlanOptions::default() && run.wanted == Wanted::Run;
+    match run.state {
+        RunState::Superseded => None,
+        RunState::Failed | RunState::Cancelled | RunState::TimedOut => here.then_some(run),
+        RunState::Queued
+        | RunState::Preparing
+        | RunState::Initializing
+        | RunState::Planning
+        | RunState::Planned
+        | RunState::NoChange => (here || carried).then_some(run),
+    }
+}
+
+#[cfg(test)]
+mod sample;

@@ -1,0 +1,398 @@
+//! What people should see of a pull request on GitHub: its checks and its one comment.
+//!
+//! Invariant: a projection of rows. Nothing here holds the time of its making, and nothing is shown on a
+//! repository that has no configuration.
+
+use model::id::{RunNumber, StackName};
+use model::plan::PlanFailure;
+use model::publication::{
+    Check, CheckName, Notes, PullView, RowStatus, RunLink, SinceLast, StackRow, Standing, Summary, View,
+};
+use model::pull::{PullSnapshot, PullState};
+use model::run::RunState;
+use model::stack::NotYet;
+use model::survey::{BaseTrust, Survey, SurveyedStack};
+
+use super::{answer, automatic, current_survey, newest};
+use crate::world::{PullWorld, RunRow};
+
+/// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
+const CHILDREN: usize = 20;
+
+/// What should stand on GitHub.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Shown {
+    /// The aggregate first.
+    pub(crate) checks: Vec<Check>,
+    /// Created or edited when it is there; else left as it is.
+    pub(crate) summary: Option<Summary>,
+}
+
+/// The key under which the summary's publication is stored.
+pub(crate) fn summary_target(world: &PullWorld) -> String {
+    format!("summary:{}:{}", world.pull.repo, world.pull.number)
+}
+
+/// What to show now.
+pub(crate) fn decide(world: &PullWorld) -> Shown {
+    let Some(snapshot) = &world.pull.snapshot else { return Shown::default() };
+    let Some(view) = view(world) else { return Shown::default() };
+    // After the end what was said is brought to its end, and nothing new is said.
+    if snapshot.state != PullState::Open && world.publications.is_empty() {
+        return Shown::default();
+    }
+    let summary = wants_summary(world, &view.standing).then(|| Summary { view: view.clone() });
+    let mut checks = Vec::new();
+    if let Standing::Stacks(rows) = &view.standing {
+        checks.extend(rows.iter().take(CHILDREN).map(|row| child(world, &view, row)));
+    }
+    checks.insert(0, aggregate(world, view));
+    Shown { checks, summary }
+}
+
+/// All that there is to say; `None` while it is not known that the repository wants to hear of us.
+pub(crate) fn view(world: &PullWorld) -> Option<PullView> {
+    let snapshot = world.pull.snapshot.as_ref()?;
+    let survey = current_survey(world);
+    let standing = match (survey, &world.pull.trouble) {
+        (Some(survey), _) if !survey.configured => return None,
+        (Some(survey), _) => standing(world, snapshot, survey),
+        (None, Some(message)) => Standing::Trouble { message: message.clone() },
+        (None, None) if world.pull.survey.as_ref().is_some_and(|old| old.configured) => Standing::Reading,
+        (None, None) if !world.publications.is_empty() => Standing::Reading,
+        (None, None) => return None,
+    };
+    Some(PullView {
+        repo: world.repo.name.clone(),
+        number: world.pull.number,
+        head: snapshot.head.clone(),
+        base: survey.map(|survey| survey.base.clone()),
+        base_branch: snapshot.base_branch.clone(),
+        url: format!("{}/{}/pull/{}", world.base_url, world.repo.name, world.pull.number),
+        standing,
+        notes: survey.map(notes).unwrap_or_default(),
+    })
+}
+
+fn standing(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Standing {
+    if snapshot.fork {
+        return Standing::Fork;
+    }
+    if survey.base_trust == BaseTrust::Untrusted {
+        return Standing::UntrustedBase { trust: survey.base_trust };
+    }
+    if survey.diagnostics.has_errors() {
+        return Standing::ConfigErrors(survey.diagnostics.errors().cloned().collect());
+    }
+    if !survey.conflicts.is_empty() || survey.plan_tree.is_none() {
+        return Standing::Conflicts(survey.conflicts.clone());
+    }
+    let rows: Vec<StackRow> = shown(world, survey).map(|stack| row(world, snapshot, survey, stack)).collect();
+    if rows.is_empty() {
+        return Standing::Unaffected { changed: survey.changed.clone() };
+    }
+    let silent = rows.iter().all(|row| row.run.is_none());
+    let drafts = shown(world, survey).any(|stack| stack.stack.plan.drafts);
+    if snapshot.draft && silent && !drafts { Standing::Draft } else { Standing::Stacks(rows) }
+}
+
+/// Affected stacks, and those that someone asked for on this head.
+fn shown<'a>(world: &'a PullWorld, survey: &'a Survey) -> impl Iterator<Item = &'a SurveyedStack> {
+    survey.stacks.iter().filter(move |stack| {
+        let name = &stack.stack.name;
+        let asked = |run: &RunRow| run.what.request.is_some() && run.what.head == survey.head;
+        survey.affected.affected.iter().any(|hit| &hit.stack == name) || newest(world, name).is_some_and(asked)
+    })
+}
+
+fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &SurveyedStack) -> StackRow {
+    let mut needs = stack.stack.not_yet.clone();
+    let run = answer(world, survey, stack).filter(|_| needs.is_empty());
+    if run.is_none() && needs.is_empty() && !automatic(snapshot, stack) {
+        let what = format!("`buildit plan -p {}`: it is not planned by itself", stack.stack.name);
+        needs.push(NotYet { what, at: stack.stack.declared_at.clone() });
+    }
+    let status = match run {
+        Some(run) => status(world, run),
+        None if needs.is_empty() => RowStatus::Queued { position: None, since: world.pull.first_seen },
+        None => RowStatus::NotYet(needs),
+    };
+    let planned = matches!(status, RowStatus::Planned(_) | RowStatus::NoChange);
+    let stateful = stack.stack.state.is_some() || stack.directory.backend.is_some() || stack.directory.cloud;
+    StackRow {
+        stack: stack.stack.name.clone(),
+        path: stack.stack.path.clone(),
+        run: run.map(|run| RunLink { number: run.number, url: run_url(world, run.number) }),
+        status,
+        tool: run.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
+        millis: run.and_then(millis),
+        since_last: run.filter(|_| planned).and_then(|run| since_last(world, survey, run)),
+        state_known: planned.then_some(stateful),
+    }
+}
+
+fn run_url(world: &PullWorld, number: RunNumber) -> String {
+    format!("{}/r/{number}", world.base_url)
+}
+
+fn millis(run: &RunRow) -> Option<u64> {
+    u64::try_from(run.ended_at?.since(run.started_at?).as_millis()).ok()
+}
+
+fn status(world: &PullWorld, run: &RunRow) -> RowStatus {
+    let lost = |phase: &str, headline: &str| PlanFailure {
+        phase: phase.to_owned(),
+        headline: headline.to_owned(),
+        detail: String::new(),
+        file: None,
+        line: None,
+    };
+    match run.state {
+        RunState::Queued => {
+            let place = world.queue.iter().position(|number| *number == run.number);
+            let position = place.and_then(|place| u32::try_from(place + 1).ok());
+            RowStatus::Queued { position, since: run.created_at }
+        }
+        RunState::Preparing | RunState::Initializing | RunState::Planning => RowStatus::Running(run.state),
+        RunState::Planned => match &run.document {
+            Some(document) => RowStatus::Planned(Box::new(document.clone())),
+            None => {
+                RowStatus::Failed(lost("show", "the plan is no longer stored; comment `buildit plan` for a new one"))
+            }
+        },
+        RunState::NoChange => RowStatus::NoChange,
+        RunState::Failed => RowStatus::Failed(
+            run.failure.clone().unwrap_or_else(|| lost("start", "the job ended without a reason; see the run's log")),
+        ),
+        RunState::Cancelled => RowStatus::Cancelled,
+        RunState::Superseded => RowStatus::Superseded,
+        RunState::TimedOut => {
+            RowStatus::TimedOut { seconds: run.timeout(), tail: run.tail.clone().unwrap_or_default() }
+        }
+    }
+}
+
+/// Compares with the plan that was shown for an earlier head. A carried plan is that plan.
+fn since_last(world: &PullWorld, survey: &Survey, run: &RunRow) -> Option<SinceLast> {
+    if run.what.head != survey.head {
+        return Some(SinceLast { head: run.what.head.clone(), changed: Vec::new() });
+    }
+    let earlier = |old: &&RunRow| {
+        old.what.stack == run.what.stack
+            && old.number < run.number
+            && old.what.head != run.what.head
+            && matches!(old.state, RunState::Planned | RunState::NoChange)
+    };
+    let old = world.runs.iter().filter(earlier).max_by_key(|old| old.number)?;
+    let (before, after) = (items(old)?, items(run)?);
+    let only = |a: &[(String, String)], b: &[(String, String)]| -> Vec<String> {
+        a.iter().filter(|item| !b.contains(item)).map(|(key, _)| key.clone()).collect()
+    };
+    let mut changed = only(before, after);
+    changed.extend(only(after, before));
+    changed.sort();
+    changed.dedup();
+    Some(SinceLast { head: old.what.head.clone(), changed })
+}
+
+/// The items of a run's fingerprint; none when nothing changes, `None` when they are not known.
+fn items(run: &RunRow) -> Option<&[(String, String)]> {
+    match &run.document {
+        Some(document) => Some(&document.fingerprint.items),
+        None => (run.state == RunState::NoChange).then_some(&[]),
+    }
+}
+
+fn notes(survey: &Survey) -> Notes {
+    let warnings = survey.diagnostics.iter().filter(|d| d.severity == model::diagnostic::Severity::Warning);
+    Notes {
+        warnings: warnings.chain(&survey.affected.diagnostics).cloned().collect(),
+        unclaimed: survey.affected.unclaimed.clone(),
+        removed: survey.affected.removed.iter().map(|hit| hit.stack.clone()).collect::<Vec<StackName>>(),
+        moved: survey.affected.moved.clone(),
+        not_yet: survey.not_yet.clone(),
+        our_merge: survey.ours,
+    }
+}
+
+fn aggregate(world: &PullWorld, view: PullView) -> Check {
+    let rows: &[StackRow] = if let Standing::Stacks(rows) = &view.standing { rows } else { &[] };
+    let runs: Vec<&RunRow> = rows.iter().filter_map(|row| run_of(world, row)).collect();
+    let ended = runs.len() == rows.len() && runs.iter().all(|run| run.state.is_terminal());
+    Check {
+        name: CheckName::Plan,
+        external_id: external_id(&view, &CheckName::Plan),
+        details_url: view.url.clone(),
+        started_at: runs.iter().filter_map(|run| run.started_at).min(),
+        completed_at: runs.iter().filter_map(|run| run.ended_at).max().filter(|_| ended),
+        view: View::Pull(Box::new(view)),
+    }
+}
+
+fn child(world: &PullWorld, view: &PullView, row: &StackRow) -> Check {
+    let name = CheckName::Stack(row.stack.clone());
+    let run = run_of(world, row);
+    Check {
+        external_id: external_id(view, &name),
+        name,
+        details_url: row.run.as_ref().map_or(&view.url, |link| &link.url).clone(),
+        view: View::Stack(Box::new(row.clone())),
+        started_at: run.and_then(|run| run.started_at),
+        completed_at: run.filter(|run| run.state.is_terminal()).and_then(|run| run.ended_at),
+    }
+}
+
+fn external_id(view: &PullView, name: &CheckName) -> String {
+    format!("{}#{}:{name}", view.repo, view.number)
+}
+
+fn run_of<'a>(world: &'a PullWorld, row: &StackRow) -> Option<&'a RunRow> {
+    let link = row.run.as_ref()?;
+    world.runs.iter().find(|run| run.number == link.number)
+}
+
+/// An existing comment is always edited; a new one needs a reason.
+fn wants_summary(world: &PullWorld, standing: &Standing) -> bool {
+    let target = summary_target(world);
+    if world.publications.iter().any(|row| row.target == target && row.remote_id.is_some()) {
+        return true;
+    }
+    let open = world.pull.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == PullState::Open);
+    match world.pull.survey.as_ref().map(|survey| survey.comment_on.as_str()) {
+        Some("never") | None => false,
+        Some("always") => open && !matches!(standing, Standing::Reading),
+        Some(_) => open && worth_a_comment(standing),
+    }
+}
+
+/// Does something change, fail or wait for a person? What waits for a machine shows in the check.
+fn worth_a_comment(standing: &Standing) -> bool {
+    match standing {
+        Standing::Fork | Standing::ConfigErrors(_) | Standing::Conflicts(_) => true,
+        Standing::Reading
+        | Standing::UntrustedBase { .. }
+        | Standing::Draft
+        | Standing::Unaffected { .. }
+        | Standing::Trouble { .. } => false,
+        Standing::Stacks(rows) => rows.iter().any(|row| match &row.status {
+            RowStatus::NotYet(_) | RowStatus::Planned(_) | RowStatus::Failed(_) | RowStatus::TimedOut { .. } => true,
+            RowStatus::Queued { .. }
+            | RowStatus::Running(_)
+            | RowStatus::NoChange
+            | RowStatus::Cancelled
+            | RowStatus::Superseded => false,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{self, SURVEYS};
+    use super::*;
+
+    fn kind(standing: &Standing) -> String {
+        match standing {
+            Standing::Stacks(rows) => {
+                let cell = |row: &StackRow| {
+                    let status = match &row.status {
+                        RowStatus::Planned(_) => "Planned".to_owned(),
+                        RowStatus::NotYet(needs) => format!("NotYet({})", needs[0].what),
+                        RowStatus::Queued { position, .. } => format!("Queued({position:?})"),
+                        other => format!("{other:?}"),
+                    };
+                    format!("{}={status}", row.stack)
+                };
+                rows.iter().map(cell).collect::<Vec<_>>().join(" ")
+            }
+            other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
+        }
+    }
+
+    fn line(world: &PullWorld) -> String {
+        let shown = decide(world);
+        let Some(check) = shown.checks.first() else { return "nothing".to_owned() };
+        let View::Pull(view) = &check.view else { panic!("the aggregate comes first") };
+        let comment = if shown.summary.is_some() { "comment" } else { "no comment" };
+        format!("{} | {} checks, {comment}", kind(&view.standing), shown.checks.len())
+    }
+
+    #[test]
+    fn each_standing() {
+        let mut lines = Vec::new();
+        for (name, change) in SURVEYS.iter().chain(sample::MOVES) {
+            let mut world = sample::world();
+            change(&mut world);
+            lines.push(format!("{name}: {}", line(&world)));
+        }
+        insta::assert_snapshot!(lines.join("\n"), @r"
+        unconfigured: nothing
+        fork: Fork | 1 checks, comment
+        untrusted: UntrustedBase | 1 checks, no comment
+        errors: ConfigErrors | 1 checks, comment
+        conflicts: Conflicts | 1 checks, comment
+        unaffected: Unaffected | 1 checks, no comment
+        draft: Draft | 1 checks, no comment
+        nothing: dns=Queued(None) network=Queued(None) | 3 checks, no comment
+        push: dns=Queued(None) network=Queued(None) | 3 checks, no comment
+        changed inputs: dns=Queued(None) network=Queued(None) | 3 checks, no comment
+        secret: dns=NotYet(the secret `A`) network=Queued(None) | 3 checks, comment
+        by hand: dns=NotYet(`buildit plan -p dns`: it is not planned by itself) network=Queued(None) | 3 checks, comment
+        closed: nothing
+        reading: Reading | 1 checks, no comment
+        trouble: Trouble | 1 checks, no comment
+        ");
+    }
+
+    #[test]
+    fn runs_as_rows_and_when_the_comment_begins() {
+        let mut lines = Vec::new();
+        for state in RunState::ALL {
+            let mut world = sample::world();
+            sample::settle(&mut world);
+            world.runs[1].state = RunState::NoChange;
+            world.runs[0].state = state;
+            world.runs[0].document = Some(sample::document(&[("a", "1")]));
+            lines.push(line(&world));
+        }
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        dns=Queued(Some(1)) network=NoChange | 3 checks, no comment
+        dns=Running(Preparing) network=NoChange | 3 checks, no comment
+        dns=Running(Initializing) network=NoChange | 3 checks, no comment
+        dns=Running(Planning) network=NoChange | 3 checks, no comment
+        dns=Planned network=NoChange | 3 checks, comment
+        dns=NoChange network=NoChange | 3 checks, no comment
+        dns=Failed(PlanFailure { phase: "start", headline: "the job ended without a reason; see the run's log", detail: "", file: None, line: None }) network=NoChange | 3 checks, comment
+        dns=Cancelled network=NoChange | 3 checks, no comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
+        dns=TimedOut { seconds: 1800, tail: "" } network=NoChange | 3 checks, comment
+        "#);
+    }
+
+    #[test]
+    fn an_existing_comment_is_always_edited() {
+        let mut world = sample::world();
+        world.pull.survey.as_mut().expect("sampled").comment_on = "never".to_owned();
+        assert!(decide(&world).summary.is_none());
+        let target = summary_target(&world);
+        world.publications.push(sample::publication(&target));
+        assert!(decide(&world).summary.is_some());
+    }
+
+    #[test]
+    fn plans_are_compared_item_by_item() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        for run in &mut world.runs {
+            run.state = RunState::Planned;
+            run.document = Some(sample::document(&[("a", "1"), ("b", "1")]));
+        }
+        sample::push(&mut world, 'c');
+        world.pull.survey.as_mut().expect("sampled").stacks[1].inputs_digest = "other".to_owned();
+        sample::settle(&mut world);
+        world.runs[2].state = RunState::Planned;
+        world.runs[2].document = Some(sample::document(&[("b", "2"), ("c", "1")]));
+        let Some(Standing::Stacks(rows)) = view(&world).map(|view| view.standing) else { panic!("stacks") };
+        let changed: Vec<_> = rows.iter().map(|row| row.since_last.clone().expect("compared").changed).collect();
+        assert_eq!(changed, [vec![], vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]]);
+    }
+}

@@ -1,0 +1,236 @@
+//! Which runs a pull request should have.
+//!
+//! Owns: creating runs and what is wanted of them. Must never move a run's state, and never decide on facts
+//! that are known to be old.
+
+use model::affected::Why;
+use model::id::RunId;
+use model::plan::PlanOptions;
+use model::pull::PullState;
+use model::run::Wanted;
+use model::survey::{Survey, SurveyedStack};
+
+use super::{answer, automatic, current_survey, newest, plannable, survey_key};
+use crate::world::{NewRun, PullWorld, RunDetail, RunRow};
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Read the pull request from GitHub again.
+    Refresh,
+    /// Read git and configuration, and store the survey under this key.
+    Survey {
+        /// See `survey_key`.
+        key: String,
+    },
+    /// Create this run.
+    Create(Box<NewRun>),
+    /// Write what is wanted of a run.
+    Want {
+        /// Which.
+        run: RunId,
+        /// What.
+        wanted: Wanted,
+    },
+}
+
+/// What the pull request needs now; empty when all is as it should be.
+pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
+    let Some(snapshot) = world.pull.snapshot.as_ref().filter(|_| world.pull.asked <= world.pull.seen) else {
+        return vec![Step::Refresh];
+    };
+    if snapshot.state != PullState::Open || world.repo.snapshot.as_ref().is_some_and(|repo| repo.archived) {
+        return end(world, Wanted::Cancel, |_| true);
+    }
+    let Some(survey) = current_survey(world) else {
+        // Runs of the old head go on: their inputs may prove to be equal.
+        return survey_key(world).map(|key| Step::Survey { key }).into_iter().collect();
+    };
+    if !plannable(snapshot, survey) {
+        return end(world, Wanted::Supersede, |_| true);
+    }
+    let mut steps = end(world, Wanted::Supersede, |run| !speaks(world, survey, run));
+    let wanted = survey.affected.affected.iter().filter_map(|hit| Some((survey.stack(&hit.stack)?, &hit.why)));
+    let missing = wanted
+        .filter(|(stack, _)| automatic(snapshot, stack) && stack.stack.not_yet.is_empty())
+        .filter(|(stack, _)| answer(world, survey, stack).is_none());
+    for (stack, why) in missing {
+        steps.extend(new_run(survey, stack, why, PlanOptions::default(), None).map(|run| Step::Create(Box::new(run))));
+    }
+    steps
+}
+
+/// Does the run still speak for its stack? It must be affected, or have been asked for on this head.
+fn speaks(world: &PullWorld, survey: &Survey, run: &RunRow) -> bool {
+    let affected = survey.affected.affected.iter().any(|hit| hit.stack == run.what.stack);
+    let asked = run.what.request.is_some() && run.what.head == survey.head;
+    let stack = survey.stack(&run.what.stack).filter(|stack| stack.stack.not_yet.is_empty());
+    (affected || asked)
+        && stack.and_then(|stack| answer(world, survey, stack)).is_some_and(|speaker| speaker.id == run.id)
+        && newest(world, &run.what.stack).is_some_and(|last| last.id == run.id)
+}
+
+/// Ends the runs that are still wanted.
+fn end(world: &PullWorld, wanted: Wanted, which: impl Fn(&RunRow) -> bool) -> Vec<Step> {
+    let live = world.runs.iter().filter(|run| !run.state.is_terminal() && run.wanted == Wanted::Run);
+    live.filter(|run| which(run)).map(|run| Step::Want { run: run.id, wanted }).collect()
+}
+
+/// A run of a stack on the survey's tree; `None` when there is no tree to plan on. Commands create theirs here
+/// too, with their comment as `request`.
+pub(crate) fn new_run(
+    survey: &Survey,
+    stack: &SurveyedStack,
+    why: &[Why],
+    options: PlanOptions,
+    request: Option<String>,
+) -> Option<NewRun> {
+    Some(NewRun {
+        stack: stack.stack.name.clone(),
+        path: stack.stack.path.clone(),
+        head: survey.head.clone(),
+        base: survey.base.clone(),
+        tree: survey.plan_tree.clone()?,
+        inputs: inputs(stack),
+        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec() },
+        options,
+        request,
+    })
+}
+
+/// Digest of all that a plan of the stack can see and that we know before it starts: files, and the settings
+/// that reach the tool (they stand in `.buildit/`, outside of the files).
+pub(crate) fn inputs(stack: &SurveyedStack) -> String {
+    let s = &stack.stack;
+    let settings = (&s.path, &s.workspace, &s.tool, &s.var, &s.env, &s.var_files, &s.state, &stack.directory);
+    let text = serde_json::to_string(&(&stack.inputs_digest, settings)).expect("settings are plain data");
+    hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{self, SURVEYS};
+    use super::*;
+    use model::run::RunState;
+
+    fn names(world: &PullWorld) -> String {
+        let line = |step: &Step| match step {
+            Step::Refresh => "refresh".to_owned(),
+            Step::Survey { .. } => "survey".to_owned(),
+            Step::Create(run) => format!("create {} at {}", run.stack, run.head.short()),
+            Step::Want { run, wanted } => {
+                let row = world.runs.iter().find(|row| row.id == *run).expect("a run of this world");
+                format!("{} {}", wanted.name(), row.number)
+            }
+        };
+        decide(world).iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn old_facts_come_first_and_then_the_survey() {
+        let mut world = sample::world();
+        world.pull.asked = world.pull.seen + 1;
+        insta::assert_snapshot!(names(&world), @"refresh");
+        world.pull.seen = world.pull.asked;
+        world.pull.survey_key = None;
+        insta::assert_snapshot!(names(&world), @"survey");
+    }
+
+    #[test]
+    fn affected_stacks_get_runs_unless_something_is_missing_or_off() {
+        let mut world = sample::world();
+        insta::assert_snapshot!(names(&world), @r"
+        create dns at aaaaaaa
+        create network at aaaaaaa
+        ");
+        let survey = world.pull.survey.as_mut().expect("sampled");
+        survey.stacks[0].stack.plan.auto = false;
+        survey.stacks[1].stack.not_yet.push(sample::secret());
+        insta::assert_snapshot!(names(&world), @"");
+    }
+
+    #[test]
+    fn nothing_runs_where_nothing_may() {
+        for (name, change) in SURVEYS {
+            let mut world = sample::world();
+            sample::settle(&mut world);
+            change(&mut world);
+            let kept = *name == "draft";
+            let expected = if kept { "" } else { "supersede 1\nsupersede 2" };
+            assert_eq!(names(&world), expected, "{name}");
+            world.runs.clear();
+            assert_eq!(names(&world), "", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_push_carries_equal_inputs_and_replaces_the_rest() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.runs[0].state = RunState::Planned;
+        sample::push(&mut world, 'c');
+        assert_eq!(names(&world), "", "both carried");
+        world.pull.survey.as_mut().expect("sampled").stacks[1].inputs_digest = "other".to_owned();
+        insta::assert_snapshot!(names(&world), @r"
+        supersede 2
+        create network at ccccccc
+        ");
+        world.runs[0].state = RunState::Failed;
+        insta::assert_snapshot!(names(&world), @r"
+        supersede 2
+        create dns at ccccccc
+        create network at ccccccc
+        ");
+    }
+
+    #[test]
+    fn a_changed_variable_is_a_changed_input() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        let stack = &mut world.pull.survey.as_mut().expect("sampled").stacks[0].stack;
+        stack.var.insert("zone".to_owned(), model::stack::Value::Plain("b".into()));
+        insta::assert_snapshot!(names(&world), @r"
+        supersede 1
+        create dns at aaaaaaa
+        ");
+    }
+
+    #[test]
+    fn a_closed_pull_request_cancels_what_is_live() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.runs[1].state = RunState::Planned;
+        world.pull.snapshot.as_mut().expect("sampled").state = PullState::Closed;
+        insta::assert_snapshot!(names(&world), @"cancel 1");
+    }
+
+    #[test]
+    fn what_was_cancelled_stays_so_until_the_next_push() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.runs[0].wanted = Wanted::Cancel;
+        assert_eq!(names(&world), "");
+        world.runs[0].state = RunState::Cancelled;
+        assert_eq!(names(&world), "");
+        sample::push(&mut world, 'c');
+        insta::assert_snapshot!(names(&world), @"create dns at ccccccc");
+    }
+
+    #[test]
+    fn every_decision_that_is_carried_out_leads_to_none() {
+        for state in RunState::ALL {
+            for wanted in [Wanted::Run, Wanted::Cancel, Wanted::Supersede] {
+                for (name, change) in SURVEYS.iter().chain(sample::MOVES) {
+                    let mut world = sample::world();
+                    sample::settle(&mut world);
+                    (world.runs[0].state, world.runs[0].wanted) = (state, wanted);
+                    change(&mut world);
+                    // Where the survey is old it comes first, then what follows from it.
+                    let passes = if world.pull.survey_key.is_some() { 1 } else { 2 };
+                    (0..passes).for_each(|_| sample::settle(&mut world));
+                    assert_eq!(decide(&world), [], "{name} {state:?} {wanted:?}");
+                }
+            }
+        }
+    }
+}
