@@ -10,6 +10,7 @@
 mod clock;
 pub mod description;
 mod error;
+mod evidence;
 mod git;
 mod git_diff;
 mod git_http;
@@ -34,11 +35,12 @@ use tokio::sync::oneshot;
 
 pub use clock::{Clock, system_clock};
 pub use error::{Error, FieldError};
+pub use evidence::DeliveryRecord;
 pub use git::{Change, GitError};
 pub use model::account::Role;
 pub use model::pull::NewPull;
 pub use model::review::Verdict;
-pub use people::{AppCredentials, AppSpec, DeliveryRecord};
+pub use people::{AppCredentials, AppSpec};
 pub use webhook::signature;
 
 use model::Model;

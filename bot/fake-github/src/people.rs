@@ -1,5 +1,5 @@
 //! Owns what a test or the demo does to the double from outside: making accounts, apps and repositories,
-//! acting as people, and moving webhooks by hand. Thin: every rule is the model's.
+//! and acting as people. Thin: every rule is the model's.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::model::merge::MergeRequest;
 use crate::model::pull::{NewPull, PullEdit};
 use crate::model::repository::NewRepository;
 use crate::model::review::Verdict;
-use crate::{FakeGitHub, token, webhook};
+use crate::{FakeGitHub, token};
 
 /// A key for demos and tests only: it is public, so it proves nothing.
 const DEMO_KEY: &str = include_str!("../demo-only-app-key.pem");
@@ -62,27 +62,6 @@ impl fmt::Debug for AppCredentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AppCredentials").field("app_id", &self.app_id).finish_non_exhaustive()
     }
-}
-
-/// One webhook as it was queued, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRecord {
-    /// Its number; [`FakeGitHub::redeliver`] takes it.
-    pub id: u64,
-    /// `X-GitHub-Delivery`; the same for a redelivery.
-    pub guid: String,
-    /// `X-GitHub-Event`.
-    pub event: String,
-    /// The payload's `action`.
-    pub action: Option<String>,
-    /// The body.
-    pub payload: String,
-    /// The status of the answer: `None` before it was sent, 0 when nobody answered.
-    pub status: Option<u16>,
-    /// The body of the answer.
-    pub answer: Option<String>,
-    /// It was lost on purpose.
-    pub dropped: bool,
 }
 
 /// Accounts, apps and repositories. `repository` is always `owner/name`, accounts are logins.
@@ -462,114 +441,5 @@ impl FakeGitHub {
         let mut model = self.shared.model();
         let (id, actor) = (model.repository_id(repository)?, model.account(actor)?);
         run(&mut model, id, actor)
-    }
-}
-
-/// Webhooks by hand, and what went wrong.
-impl FakeGitHub {
-    /// How many webhooks wait.
-    pub fn pending_deliveries(&self) -> usize {
-        self.shared.model().deliveries.pending.len()
-    }
-
-    /// Every webhook that was ever queued, oldest first.
-    pub fn deliveries(&self) -> Vec<DeliveryRecord> {
-        let model = self.shared.model();
-        let shaped = model.deliveries.records.values().map(|it| DeliveryRecord {
-            id: it.id,
-            guid: it.guid.clone(),
-            event: it.event.clone(),
-            action: it.action.clone(),
-            payload: it.payload.clone(),
-            status: it.answer.as_ref().map(|(status, _)| *status),
-            answer: it.answer.as_ref().map(|(_, body)| body.clone()),
-            dropped: it.dropped,
-        });
-        shaped.collect()
-    }
-
-    /// Sends the oldest waiting webhook; answers the status (0: nobody answered), `None` when none waits.
-    pub async fn deliver_next(&self) -> Option<u16> {
-        let id = self.shared.model().deliveries.pending.pop_front()?;
-        let shared = std::sync::Arc::clone(&self.shared);
-        let sent = self.runtime.spawn(async move { webhook::send(&shared, id).await });
-        Some(sent.await.unwrap_or(0))
-    }
-
-    /// Sends all waiting webhooks in order; answers how many.
-    pub async fn deliver_all(&self) -> usize {
-        let mut sent = 0;
-        while self.deliver_next().await.is_some() {
-            sent += 1;
-        }
-        sent
-    }
-
-    /// Loses the oldest waiting webhook; false when none waits.
-    pub fn drop_next(&self) -> bool {
-        let mut model = self.shared.model();
-        let Some(id) = model.deliveries.pending.pop_front() else { return false };
-        if let Some(record) = model.deliveries.records.get_mut(&id) {
-            record.dropped = true;
-            record.answer = Some((0, "lost on purpose".into()));
-        }
-        true
-    }
-
-    /// Queues the oldest waiting webhook a second time, right behind itself; false when none waits.
-    pub fn duplicate_next(&self) -> bool {
-        let mut model = self.shared.model();
-        let Some(id) = model.deliveries.pending.front().copied() else { return false };
-        model.deliveries.pending.insert(1, id);
-        true
-    }
-
-    /// Puts the waiting webhooks in another order: `order[i]` is the old place of the new i-th. Others keep theirs behind.
-    pub fn reorder(&self, order: &[usize]) {
-        let mut model = self.shared.model();
-        let old: Vec<u64> = model.deliveries.pending.iter().copied().collect();
-        let first: Vec<usize> = order.iter().copied().filter(|place| *place < old.len()).collect();
-        let rest = (0..old.len()).filter(|place| !first.contains(place));
-        model.deliveries.pending = first.iter().copied().chain(rest).map(|place| old[place]).collect();
-    }
-
-    /// Queues a delivery again, as the button on GitHub's page does.
-    ///
-    /// # Errors
-    /// There is no such delivery.
-    pub fn redeliver(&self, id: u64) -> Result<(), Error> {
-        self.shared.model().redeliver(id).map(drop)
-    }
-
-    /// How many REST and GraphQL requests came.
-    pub fn requests(&self) -> u64 {
-        self.shared.model().requests
-    }
-
-    /// What a correct client would not have sent, and what the double itself did wrong.
-    pub fn violations(&self) -> Vec<String> {
-        self.shared.model().violations.clone()
-    }
-
-    /// Takes the violations away, for a test that causes one on purpose.
-    pub fn take_violations(&self) -> Vec<String> {
-        std::mem::take(&mut self.shared.model().violations)
-    }
-
-    /// Stops; an error lists every violation.
-    ///
-    /// # Errors
-    /// Anything was recorded.
-    pub fn finish(self) -> Result<(), Error> {
-        let violations = self.take_violations();
-        if violations.is_empty() {
-            return Ok(());
-        }
-        Err(Error::Use(format!("the double recorded {} violations:\n- {}", violations.len(), violations.join("\n- "))))
-    }
-
-    /// Everything that a person would see on each pull request, as stable text.
-    pub fn transcript(&self) -> String {
-        crate::transcript::transcript(&self.shared.model())
     }
 }

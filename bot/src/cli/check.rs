@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::folder;
 use crate::cli::diagnostics;
+use crate::render::words::count;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -94,10 +95,6 @@ fn human(
         count(all.len() - errors, "warning")
     ));
     text
-}
-
-fn count(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 fn machine(args: &CheckArgs, all: &Diagnostics, resolved: &Resolved, not_yet: &[NotYet]) -> anyhow::Result<String> {

@@ -13,6 +13,7 @@ use model::survey::Survey;
 use runner::source::{GitSource, LocalClone};
 
 use super::Exit;
+use crate::render::words::count;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
@@ -124,12 +125,7 @@ fn human(args: &ExplainArgs, survey: &Survey, affected: &Affected) -> String {
         stack(&mut text, "removed", one);
     }
     if let (Some(name), true) = (&args.stack, affected.affected.is_empty() && affected.removed.is_empty()) {
-        writeln!(
-            text,
-            "{name} is not affected: none of the {} changed files belongs to it, to a module",
-            survey.changed.len()
-        )
-        .ok();
+        writeln!(text, "{name} is not affected: {} and none belongs to it, to a module", changed(survey)).ok();
         writeln!(text, "or file that it reads, or matches its `watch`.").ok();
         return text;
     }
@@ -140,15 +136,9 @@ fn human(args: &ExplainArgs, survey: &Survey, affected: &Affected) -> String {
         writeln!(text, "{}: {}", finding.code, finding.summary).ok();
     }
     if args.stack.is_none() {
-        writeln!(
-            text,
-            "{} of {} stacks affected, {} removed, by {} changed files",
-            affected.affected.len(),
-            survey.stacks.len(),
-            affected.removed.len(),
-            survey.changed.len()
-        )
-        .ok();
+        let (affected, removed) = (affected.affected.len(), affected.removed.len());
+        let of = count(survey.stacks.len(), "stack");
+        writeln!(text, "{affected} of {of} affected, {removed} removed, by {}", changed(survey)).ok();
     }
     text
 }
@@ -160,4 +150,8 @@ fn stack(text: &mut String, word: &str, one: &AffectedStack) {
         let at = why.at.as_ref().map_or_else(String::new, |at| format!("   {at}"));
         writeln!(text, "    {:<48} {}{at}", why.file, why.rule).ok();
     }
+}
+
+fn changed(survey: &Survey) -> String {
+    count(survey.changed.len(), "changed file")
 }

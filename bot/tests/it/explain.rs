@@ -65,7 +65,7 @@ fn a_module_affects_who_uses_it_and_names_the_line() {
     insta::assert_snapshot!(explain(&[("modules/vpc/main.tf", "variable \"range\" {}\n")], None, Format::Human), @"
     affected  network  (infra/network)
         modules/vpc/main.tf                              module ../../modules/vpc   infra/network/main.tf:5
-    1 of 2 stacks affected, 0 removed, by 1 changed files
+    1 of 2 stacks affected, 0 removed, by 1 changed file
     ");
 }
 
@@ -82,9 +82,9 @@ fn a_file_that_code_reads_affects_its_reader() {
 #[test]
 fn prose_affects_nobody_and_a_stack_can_be_asked_for() {
     let prose = [("infra/network/README.md", "words\n")];
-    insta::assert_snapshot!(explain(&prose, None, Format::Human), @"0 of 2 stacks affected, 0 removed, by 1 changed files");
+    insta::assert_snapshot!(explain(&prose, None, Format::Human), @"0 of 2 stacks affected, 0 removed, by 1 changed file");
     insta::assert_snapshot!(explain(&prose, Some("network"), Format::Human), @"
-    network is not affected: none of the 1 changed files belongs to it, to a module
+    network is not affected: 1 changed file and none belongs to it, to a module
     or file that it reads, or matches its `watch`.
     ");
     insta::assert_snapshot!(explain(&prose, Some("netwrk"), Format::Human), @"

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Body {
     pub(super) settings: Vec<Setting>,
-    /// `use` nodes with their arguments, at their place among the settings.
+    /// The axes of a family, from the stack's own `matrix`.
     pub(super) matrix: Option<Matrix>,
 }
 
