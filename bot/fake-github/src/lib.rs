@@ -16,6 +16,7 @@ mod git_diff;
 mod git_http;
 mod graphql;
 mod model;
+mod outage;
 mod people;
 mod rest;
 mod server;
@@ -40,6 +41,7 @@ pub use git::{Change, GitError};
 pub use model::account::Role;
 pub use model::pull::NewPull;
 pub use model::review::Verdict;
+pub use outage::Fault;
 pub use people::{AppCredentials, AppSpec};
 pub use webhook::signature;
 

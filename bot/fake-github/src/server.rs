@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 
 use crate::git_http::{self, GitRequest};
 use crate::model::Model;
+use crate::outage::{self, Fault};
 use crate::rest::{self, Incoming};
 use crate::view::{self, Page};
 use crate::webhook::Http;
@@ -44,6 +46,23 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LIMIT).await else { return plain(413, "too large") };
+    let (struck, now) = {
+        let mut model = shared.model();
+        (outage::strike(&mut model, head.method.as_str(), head.uri.path()), model.now())
+    };
+    match struck {
+        None => routed(shared, head, body).await,
+        Some(fault) => {
+            if fault == Fault::AnswerLost {
+                // Carried out in full; nobody hears of it.
+                drop(routed(shared, head, body).await);
+            }
+            outage::answer(fault, now)
+        }
+    }
+}
+
+async fn routed(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
     let path = head.uri.path().to_owned();
     let query = pairs(head.uri.query().unwrap_or_default());
     if let Some(below) = path.strip_prefix("/api/v3") {

@@ -19,6 +19,7 @@ use crate::Options;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::git::Person;
+use crate::outage::Outages;
 
 use account::{Account, Token};
 use app::{App, Installation};
@@ -46,6 +47,7 @@ pub(crate) struct Model {
     pub(crate) deliveries: Deliveries,
     pub(crate) violations: Vec<String>,
     pub(crate) requests: u64,
+    pub(crate) outages: Outages,
 }
 
 impl Model {
@@ -66,6 +68,7 @@ impl Model {
             deliveries: Deliveries::default(),
             violations: Vec::new(),
             requests: 0,
+            outages: Outages::default(),
         }
     }
 

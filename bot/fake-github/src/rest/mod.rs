@@ -215,6 +215,17 @@ pub(crate) struct Incoming {
     pub(crate) body: Vec<u8>,
 }
 
+/// Has the double an endpoint of that key (`METHOD /template`)?
+pub(crate) fn known(key: &str) -> bool {
+    ROUTES.iter().any(|route| route.key == key)
+}
+
+/// Is it this endpoint that a request to the path below `/api/v3` reaches?
+pub(crate) fn fits(key: &str, method: &str, path: &str) -> bool {
+    let found = ROUTES.iter().find(|route| matching::params(route.key, method, path).is_some());
+    found.is_some_and(|route| route.key == key)
+}
+
 /// Answers one REST request. Everything that a correct client would not have sent is recorded.
 pub(crate) fn answer(model: &mut Model, incoming: &Incoming) -> Outcome {
     let name = format!("{} {}", incoming.method, incoming.path);

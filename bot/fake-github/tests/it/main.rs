@@ -5,6 +5,7 @@ mod client;
 mod git;
 mod graphql;
 mod octokit;
+mod outage;
 mod pulls;
 mod strict;
 mod view;
