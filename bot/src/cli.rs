@@ -4,6 +4,7 @@
 //! subcommand has a room of its own with `Args` and `run`.
 
 pub mod check;
+pub mod clone;
 pub mod diagnostics;
 pub mod explain;
 pub mod fmt;

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use model::affected::{Affected, AffectedStack};
-use model::id::RepoId;
-use model::id::{RepoName, StackName};
+use model::id::{RepoId, StackName};
 use model::ports::{Source as _, SurveyRequest};
 use model::survey::Survey;
-use runner::source::{GitSource, LocalClone};
+use runner::source::GitSource;
 
-use super::Exit;
+use super::{Exit, clone};
 use crate::render::words::count;
 
 /// Arguments of `explain`.
@@ -69,19 +68,10 @@ pub fn run(args: &ExplainArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 }
 
 fn survey(args: &ExplainArgs) -> anyhow::Result<Survey> {
-    let clone = LocalClone::open(&args.directory).map_err(|error| {
-        anyhow::anyhow!(
-            "{} is not a git repository\n  {error}\n  do: name a clone with -C DIR",
-            args.directory.display()
-        )
-    })?;
-    let commit = |flag: &str, name: &str| {
-        clone.commit(name).map_err(|_| {
-            anyhow::anyhow!("no branch, tag or commit is named {name:?}\n  do: {flag} REF, such as {flag} origin/main")
-        })
-    };
-    let (base, head) = (commit("--base", &args.base)?, commit("--head", &args.head)?);
-    let name = RepoName::parse(&format!("local/{}", clone.name())).or_else(|_| RepoName::parse("local/repository"))?;
+    let clone = clone::open(&args.directory, "-C")?;
+    let base = clone::side(&clone, "--base", &args.base)?.commit;
+    let head = clone::side(&clone, "--head", &args.head)?.commit;
+    let name = clone::name(&clone)?;
     let request = SurveyRequest {
         repo: RepoId::new(0),
         name,

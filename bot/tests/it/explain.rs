@@ -21,7 +21,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 #[expect(clippy::disallowed_methods, reason = "git makes the clone that the test explains")]
-fn git(dir: &Path, args: &[&str]) {
+pub(crate) fn git(dir: &Path, args: &[&str]) {
     let who = ["-c", "user.name=ana", "-c", "user.email=ana@example.com"];
     let done = std::process::Command::new("git").arg("-C").arg(dir).args(who).args(args).output().expect("git runs");
     assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
