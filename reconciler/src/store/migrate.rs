@@ -5,7 +5,8 @@ use sqlx::AnyConnection;
 use super::StoreError;
 use super::db::{self, sql};
 
-const STEPS: &[(i64, &str)] = &[(1, include_str!("../../../migrations/0001_first.sql"))];
+const STEPS: &[(i64, &str)] =
+    &[(1, include_str!("../../../migrations/0001_first.sql")), (2, include_str!("../../../migrations/0002_lists.sql"))];
 
 /// The statements of a file; comments are lines that begin with `--`.
 fn statements(file: &'static str) -> impl Iterator<Item = String> {

@@ -13,6 +13,7 @@ mod migrate;
 pub(crate) mod pulls;
 #[cfg(test)]
 mod tests;
+pub(crate) mod views;
 
 use std::sync::Arc;
 

@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, to_json};
 use super::{Conn, StoreError};
+use crate::brief::SurveyBrief;
 use crate::world::{PullRow, RepoRow};
 
 /// Learns of a repository, or its new name.
@@ -129,8 +130,10 @@ pub(crate) async fn set_survey(
     survey: &Survey,
     key: &str,
 ) -> Result<(), StoreError> {
-    let query = sql("update pulls set survey=$3, survey_key=$4, trouble=null where repo=$1 and number=$2");
-    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(to_json(survey)?).bind(key.to_owned())).await?;
+    let query = sql("update pulls set survey=$3, survey_key=$4, brief=$5, trouble=null where repo=$1 and number=$2");
+    let brief = SurveyBrief::of(survey).map(|brief| to_json(&brief)).transpose()?;
+    let query = query.bind(repo.get()).bind(number.get()).bind(to_json(survey)?).bind(key.to_owned());
+    db::run(conn, query.bind(brief)).await?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The same suite on SQLite and, when `BUILDIT_TEST_POSTGRES` names one, on PostgreSQL.
 
 mod sealed;
+mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
