@@ -20,7 +20,7 @@ create table pulls (
   repo bigint not null, number bigint not null, asked bigint not null default 1, seen bigint not null default 0,
   first_seen bigint not null, observed_at bigint not null default 0,
   snapshot text, base_branch text, head text, open bigint not null default 1 check (open in (0, 1)),
-  default_tip text, cursor bigint, survey text, survey_key text, trouble text,
+  default_tip text, heard bigint not null default 0, cursor bigint, survey text, survey_key text, trouble text,
   primary key (repo, number));
 create index pulls_head on pulls (repo, head);
 
@@ -45,7 +45,7 @@ create table runs (
   job_lost bigint not null default 0 check (job_lost in (0, 1)),
   job_removed bigint not null default 0 check (job_removed in (0, 1)),
   interrupted_at bigint, job_end text, tool text, failure text, tail text, cursor bigint not null default 0,
-  log_bytes bigint not null default 0, phase text);
+  skip bigint not null default 0, log_bytes bigint not null default 0, phase text);
 create index runs_pull on runs (repo, pull);
 create index runs_state on runs (state);
 

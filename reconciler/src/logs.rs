@@ -66,7 +66,6 @@ impl Logs {
 
     /// Appends bytes at the offset `start`, which must be the end so far; else `StoreError::Fenced`, for then
     /// another attendant has written. In the caller's transaction, beside the cursor.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the attendant, its caller, is not written yet"))]
     pub(crate) async fn append(&self, conn: &mut Conn, run: RunId, start: u64, bytes: &[u8]) -> Result<(), LogError> {
         let mut at = start;
         for part in bytes.chunks(PIECE) {

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use model::ports::{ExecError, ForgeError, SourceError};
+use model::ports::{BlobError, ExecError, FetchError, ForgeError, IacError, SourceError};
 use model::time::Timestamp;
 
 /// The longest pause between two attempts.
@@ -21,8 +21,14 @@ pub(crate) enum Failed<'a> {
     Forge(&'a ForgeError),
     /// Git.
     Source(&'a SourceError),
+    /// Git over the network.
+    Fetch(&'a FetchError),
     /// The executor.
     Exec(&'a ExecError),
+    /// terraform and OpenTofu.
+    Iac(&'a IacError),
+    /// Large values.
+    Blob(&'a BlobError),
 }
 
 /// What to do next.
@@ -51,11 +57,22 @@ pub(crate) fn next(failed: Failed<'_>, attempt: u32, now: Timestamp) -> Next {
             ForgeError::Gone { .. } => Next::Forget,
             ForgeError::Bug { .. } => stall_after(BUG_ATTEMPTS, error.to_string()),
         },
-        Failed::Source(error) => match error {
+        Failed::Fetch(FetchError::Mirror(error)) | Failed::Source(error) => match error {
             // The next attempt fetches.
             SourceError::Missing { .. } => stall_after(PATIENCE, error.to_string()),
             SourceError::TooLarge { .. } => Next::Stall(error.to_string()),
             SourceError::Git { .. } => later,
+        },
+        Failed::Fetch(error) => match error {
+            // A push may have replaced it since; then new facts are on their way.
+            FetchError::NoCommit { .. } | FetchError::Denied => stall_after(PATIENCE, error.to_string()),
+            FetchError::TooLarge { .. } => Next::Stall(error.to_string()),
+            FetchError::Passing { .. } | FetchError::Mirror(_) => later,
+        },
+        Failed::Iac(error) => Next::Stall(error.to_string()),
+        Failed::Blob(error) => match error {
+            BlobError::Damaged { .. } => Next::Stall(error.to_string()),
+            BlobError::Storage { .. } => later,
         },
         Failed::Exec(error) => match error {
             ExecError::Absent { .. } => Next::Forget,
@@ -68,7 +85,7 @@ pub(crate) fn next(failed: Failed<'_>, attempt: u32, now: Timestamp) -> Next {
 }
 
 /// 1 s, 2 s, 4 s … up to a quarter of an hour.
-fn pause(attempt: u32) -> Duration {
+pub(crate) fn pause(attempt: u32) -> Duration {
     let seconds = 1u64.checked_shl(attempt.saturating_sub(1)).unwrap_or(u64::MAX);
     if attempt > 32 { LONGEST } else { Duration::from_secs(seconds).min(LONGEST) }
 }
@@ -106,8 +123,20 @@ mod tests {
             ExecError::Unavailable { reason: m() },
             ExecError::Io { doing: m(), source: std::io::Error::other("x") },
         ];
+        let commit = model::id::CommitSha::parse(&"a".repeat(40)).expect("40 digits");
+        let fetch = [
+            FetchError::NoCommit { commit },
+            FetchError::Denied,
+            FetchError::TooLarge { limit: m() },
+            FetchError::Passing { message: m() },
+            FetchError::Mirror(SourceError::Git { message: m() }),
+        ];
+        let iac = [IacError::NoTool { message: m() }, IacError::Unreadable { message: m() }];
+        let blob = [BlobError::Damaged { key: m() }, BlobError::Storage { key: m(), source: "x".into() }];
         let all = forge.iter().map(Failed::Forge).chain(source.iter().map(Failed::Source));
-        let lines: Vec<String> = all.chain(exec.iter().map(Failed::Exec)).map(table).collect();
+        let all = all.chain(exec.iter().map(Failed::Exec)).chain(fetch.iter().map(Failed::Fetch));
+        let all = all.chain(iac.iter().map(Failed::Iac)).chain(blob.iter().map(Failed::Blob));
+        let lines: Vec<String> = all.map(table).collect();
         insta::assert_snapshot!(lines.join("\n"), @r"
         +1s, +4s, +16s, +900s, +900s
         +600s, +600s, +600s, +600s, +600s
@@ -121,6 +150,15 @@ mod tests {
         forget, forget, forget, forget, forget
         stall (m), stall (m), stall (m), stall (m), stall (m)
         +32s, +128s, +512s, +900s, +900s
+        +1s, +4s, +16s, +900s, +900s
+        +1s, +4s, stall (the commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is not there), stall (the commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is not there), stall (the commit aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is not there)
+        +1s, +4s, stall (the Git server refused the credential), stall (the Git server refused the credential), stall (the Git server refused the credential)
+        stall (the fetch was stopped: m), stall (the fetch was stopped: m), stall (the fetch was stopped: m), stall (the fetch was stopped: m), stall (the fetch was stopped: m)
+        +1s, +4s, +16s, +900s, +900s
+        +1s, +4s, +16s, +900s, +900s
+        stall (m), stall (m), stall (m), stall (m), stall (m)
+        stall (not a readable plan document: m), stall (not a readable plan document: m), stall (not a readable plan document: m), stall (not a readable plan document: m), stall (not a readable plan document: m)
+        stall (the stored value m is damaged or was moved), stall (the stored value m is damaged or was moved), stall (the stored value m is damaged or was moved), stall (the stored value m is damaged or was moved), stall (the stored value m is damaged or was moved)
         +1s, +4s, +16s, +900s, +900s
         ");
     }

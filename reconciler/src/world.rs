@@ -29,6 +29,8 @@ pub(crate) enum Key {
     Everything,
     /// A run.
     Run(RunId),
+    /// A job whose events are to be read.
+    Attend(RunId),
     /// What GitHub shows of a pull request.
     Publish(RepoId, PullNumber),
     /// A request to run checks again.
@@ -44,6 +46,7 @@ impl Key {
             Key::Repository(repo) => format!("repository:{repo}"),
             Key::Everything => "everything".to_owned(),
             Key::Run(run) => format!("run:{run}"),
+            Key::Attend(run) => format!("attend:{run}"),
             Key::Publish(repo, number) => format!("publish:{repo}:{number}"),
             Key::Rerun(id) => format!("rerun:{id}"),
         }
@@ -64,6 +67,7 @@ impl Key {
             "repository" => Key::Repository(repo(rest)?),
             "everything" => Key::Everything,
             "run" => Key::Run(RunId::parse(rest).ok()?),
+            "attend" => Key::Attend(RunId::parse(rest).ok()?),
             "rerun" => Key::Rerun(rest.to_owned()),
             _ => return None,
         })
@@ -73,7 +77,6 @@ impl Key {
 /// A repository as we know it.
 #[derive(Debug, Clone)]
 pub(crate) struct RepoRow {
-    pub(crate) id: RepoId,
     pub(crate) installation: InstallationId,
     pub(crate) name: RepoName,
     pub(crate) snapshot: Option<RepoSnapshot>,
@@ -90,6 +93,9 @@ pub(crate) struct PullRow {
     pub(crate) first_seen: Timestamp,
     pub(crate) snapshot: Option<PullSnapshot>,
     pub(crate) default_tip: Option<CommitSha>,
+    /// Comments were read when `asked` stood here.
+    pub(crate) heard: i64,
+    /// When the newest comment that was read was written.
     pub(crate) cursor: Option<Timestamp>,
     pub(crate) survey: Option<Survey>,
     pub(crate) survey_key: Option<String>,
@@ -141,7 +147,9 @@ pub(crate) struct RunRow {
     pub(crate) tool: Option<ResolvedTool>,
     pub(crate) failure: Option<PlanFailure>,
     pub(crate) tail: Option<String>,
+    /// How far the job was read: the executor's cursor, and bytes of output behind it.
     pub(crate) cursor: u64,
+    pub(crate) skip: u64,
     pub(crate) log_bytes: u64,
     pub(crate) phase: Option<String>,
     /// Read beside it where a view needs it.
@@ -196,7 +204,6 @@ pub(crate) struct PublicationRow {
 /// All of a pull request, for `Pull` and `Publish`.
 #[derive(Debug, Clone)]
 pub(crate) struct PullWorld {
-    pub(crate) now: Timestamp,
     pub(crate) base_url: String,
     pub(crate) slug: String,
     pub(crate) repo: RepoRow,

@@ -4,5 +4,4 @@
 
 pub mod exec;
 pub mod iac;
-pub mod mask;
 pub mod source;

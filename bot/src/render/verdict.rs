@@ -60,6 +60,10 @@ pub fn pull_verdict(view: &PullView) -> Verdict {
             let title = "Reading the pull request";
             verdict(Status::RUNNING, title, title.to_owned(), "**Next:** nothing to do; the plans follow.")
         }
+        Standing::Replaced => {
+            let title = "Replaced by a newer push";
+            verdict(Status::ended("cancelled"), title, title.to_owned(), "**Next:** nothing to do.")
+        }
         Standing::Fork => {
             let title = "From a fork: nothing was run";
             let next = "**Next:** read the diff; to have it planned, push the branch to this repository. This version does not plan forks.";

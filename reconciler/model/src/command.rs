@@ -13,6 +13,7 @@ mod verbs;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::PlanOptions;
+use crate::stack::Stack;
 
 /// More commands than this in one comment are one error.
 pub const MAX_COMMANDS: usize = 20;
@@ -43,6 +44,23 @@ impl Selector {
     /// Selects nothing in particular?
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && self.dirs.is_empty() && self.workspace.is_none() && self.tags.is_none()
+    }
+
+    /// Does it select this stack? All that it names must hold; of several names, or directories, one is enough.
+    /// `tags` are separated by commas and must all be there; one with `!` in front must not.
+    pub fn picks(&self, stack: &Stack) -> bool {
+        let named = |pattern: &String| {
+            let glob = globset::GlobBuilder::new(pattern).build();
+            pattern == stack.name.as_str() || glob.is_ok_and(|g| g.compile_matcher().is_match(stack.name.as_str()))
+        };
+        let tagged = |tag: &str| match tag.trim().strip_prefix('!') {
+            Some(tag) => !stack.tags.contains(tag),
+            None => stack.tags.contains(tag.trim()),
+        };
+        (self.names.is_empty() || self.names.iter().any(named))
+            && (self.dirs.is_empty() || self.dirs.iter().any(|dir| dir == stack.path.as_str()))
+            && self.workspace.as_ref().is_none_or(|workspace| workspace == stack.workspace.as_str())
+            && self.tags.as_ref().is_none_or(|tags| tags.split(',').all(tagged))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod config;
 pub mod diagnostic;
 pub mod id;
 pub mod job;
+pub mod mask;
 pub mod plan;
 pub mod ports;
 pub mod publication;

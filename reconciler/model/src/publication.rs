@@ -99,6 +99,8 @@ pub struct PullView {
 pub enum Standing {
     /// Git and configuration are being read.
     Reading,
+    /// A newer push came before anything was known of this one.
+    Replaced,
     /// From a fork: nothing runs before a writer allows it (not in this version).
     Fork,
     /// Into a branch that is not trusted: nothing runs.

@@ -157,6 +157,9 @@ pub enum Wanted {
     Run,
     /// End: cancelled.
     Cancel,
+    /// End at once: cancelled, killed without an interrupt.
+    #[serde(rename = "cancel-now")]
+    CancelNow,
     /// End: a newer run takes its place.
     Supersede,
 }
@@ -167,12 +170,13 @@ impl Wanted {
         match self {
             Wanted::Run => "run",
             Wanted::Cancel => "cancel",
+            Wanted::CancelNow => "cancel-now",
             Wanted::Supersede => "supersede",
         }
     }
     /// The value of that stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Wanted::Run, Wanted::Cancel, Wanted::Supersede].into_iter().find(|w| w.name() == name)
+        [Wanted::Run, Wanted::Cancel, Wanted::CancelNow, Wanted::Supersede].into_iter().find(|w| w.name() == name)
     }
 }
 
@@ -222,7 +226,7 @@ mod tests {
         for state in RunState::ALL {
             assert_eq!(RunState::parse(state.name()), Some(state));
         }
-        for wanted in [Wanted::Run, Wanted::Cancel, Wanted::Supersede] {
+        for wanted in [Wanted::Run, Wanted::Cancel, Wanted::CancelNow, Wanted::Supersede] {
             assert_eq!(Wanted::parse(wanted.name()), Some(wanted));
         }
     }

@@ -50,6 +50,39 @@ pub struct Stack {
     pub not_yet: Vec<NotYet>,
 }
 
+impl Stack {
+    /// The effective settings, for people: one line each, secrets by name only.
+    pub fn describe(&self) -> String {
+        let mut lines = vec![format!("stack \"{}\" path=\"{}\"", self.name, self.path)];
+        let mut add = |name: &str, value: String| lines.push(format!("    {name} {value}"));
+        if !self.workspace.is_default() {
+            add("workspace", self.workspace.to_string());
+        }
+        if let Some(choice) = &self.tool {
+            add("tool", format!("{} {}", choice.tool.name(), choice.version.as_deref().unwrap_or("any version")));
+        }
+        if !self.tags.is_empty() {
+            add("tags", self.tags.iter().cloned().collect::<Vec<_>>().join(", "));
+        }
+        for (kind, values) in [("var", &self.var), ("env", &self.env)] {
+            for (name, value) in values {
+                let value = match value {
+                    Value::Plain(value) => value.to_string(),
+                    Value::Secret(secret) => format!("the secret {secret}"),
+                    Value::AtStart(text) => text.clone(),
+                };
+                add(kind, format!("{name} = {value}"));
+            }
+        }
+        self.var_files.iter().for_each(|file| add("var-file", file.to_string()));
+        self.depends_on.iter().for_each(|it| add("depends-on", it.stack.to_string()));
+        let plan = &self.plan;
+        add("plan", format!("auto={} drafts={} timeout={}s", plan.auto, plan.drafts, plan.timeout_seconds));
+        add("apply", format!("on={}", serde_json::to_value(self.apply).map(|v| v.to_string()).unwrap_or_default()));
+        lines.join("\n") + "\n"
+    }
+}
+
 /// How a stack came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -3,8 +3,10 @@
 //! Invariant: synchronous and total. No store, no port, no clock: a world goes in, a value comes out, and a
 //! decision that was carried out leads to the empty decision.
 
+pub(crate) mod command;
 pub(crate) mod publish;
 pub(crate) mod pull;
+pub(crate) mod run;
 
 use model::pull::{PullSnapshot, PullState};
 use model::survey::{BaseTrust, Survey, SurveyedStack};

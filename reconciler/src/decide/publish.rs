@@ -215,6 +215,37 @@ fn notes(survey: &Survey) -> Notes {
     }
 }
 
+/// The last content of a check that is not written any more: of an earlier head, or of a stack that is not shown on
+/// this one. `None` when what stands there has an end already and is true of its commit.
+pub(crate) fn replaced(mut check: Check, of_head: bool) -> Option<Check> {
+    let stop = |row: &mut StackRow| {
+        let open = matches!(row.status, RowStatus::Queued { .. } | RowStatus::Running(_));
+        if open || of_head {
+            (row.status, row.millis, row.since_last) = (RowStatus::Superseded, None, None);
+        }
+        open || of_head
+    };
+    let changed = match &mut check.view {
+        View::Stack(row) => stop(row),
+        View::Pull(view) => match &mut view.standing {
+            Standing::Stacks(rows) => rows.iter_mut().map(stop).filter(|stopped| *stopped).count() > 0,
+            Standing::Reading => {
+                view.standing = Standing::Replaced;
+                true
+            }
+            Standing::Replaced
+            | Standing::Fork
+            | Standing::UntrustedBase { .. }
+            | Standing::Draft
+            | Standing::ConfigErrors(_)
+            | Standing::Conflicts(_)
+            | Standing::Unaffected { .. }
+            | Standing::Trouble { .. } => false,
+        },
+    };
+    changed.then_some(check)
+}
+
 fn aggregate(world: &PullWorld, view: PullView) -> Check {
     let rows: &[StackRow] = if let Standing::Stacks(rows) = &view.standing { rows } else { &[] };
     let runs: Vec<&RunRow> = rows.iter().filter_map(|row| run_of(world, row)).collect();
@@ -270,6 +301,7 @@ fn worth_a_comment(standing: &Standing) -> bool {
     match standing {
         Standing::Fork | Standing::ConfigErrors(_) | Standing::Conflicts(_) => true,
         Standing::Reading
+        | Standing::Replaced
         | Standing::UntrustedBase { .. }
         | Standing::Draft
         | Standing::Unaffected { .. }

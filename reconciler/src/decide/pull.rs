@@ -10,8 +10,8 @@ use model::pull::PullState;
 use model::run::Wanted;
 use model::survey::{Survey, SurveyedStack};
 
-use super::{answer, automatic, current_survey, newest, plannable, survey_key};
-use crate::world::{NewRun, PullWorld, RunDetail, RunRow};
+use super::{answer, automatic, command, current_survey, newest, plannable, survey_key};
+use crate::world::{NewRun, Outcome, PullWorld, RunDetail, RunRow};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,17 @@ pub(crate) enum Step {
     Survey {
         /// See `survey_key`.
         key: String,
+    },
+    /// Read the comments that were written since.
+    Listen,
+    /// End a command with what came of it; its runs follow in the same transaction.
+    Answer {
+        /// Which.
+        id: String,
+        /// What is told; `None` when nothing is.
+        outcome: Option<Box<Outcome>>,
+        /// Runs to create, and runs to end.
+        steps: Vec<Step>,
     },
     /// Create this run.
     Create(Box<NewRun>),
@@ -39,13 +50,23 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     let Some(snapshot) = world.pull.snapshot.as_ref().filter(|_| world.pull.asked <= world.pull.seen) else {
         return vec![Step::Refresh];
     };
-    if snapshot.state != PullState::Open || world.repo.snapshot.as_ref().is_some_and(|repo| repo.archived) {
+    let archived = world.repo.snapshot.as_ref().is_some_and(|repo| repo.archived);
+    if archived || (snapshot.state != PullState::Open && current_survey(world).is_none()) {
         return end(world, Wanted::Cancel, |_| true);
+    }
+    if snapshot.state != PullState::Open {
+        let mut steps = end(world, Wanted::Cancel, |_| true);
+        steps.extend(heard(world));
+        return steps;
     }
     let Some(survey) = current_survey(world) else {
         // Runs of the old head go on: their inputs may prove to be equal.
         return survey_key(world).map(|key| Step::Survey { key }).into_iter().collect();
     };
+    let steps = heard(world);
+    if !steps.is_empty() {
+        return steps;
+    }
     if !plannable(snapshot, survey) {
         return end(world, Wanted::Supersede, |_| true);
     }
@@ -58,6 +79,15 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         steps.extend(new_run(survey, stack, why, PlanOptions::default(), None).map(|run| Step::Create(Box::new(run))));
     }
     steps
+}
+
+/// Comments come before runs: what they ask for is seen by the next look.
+fn heard(world: &PullWorld) -> Vec<Step> {
+    let configured = current_survey(world).is_some_and(|survey| survey.configured);
+    match configured && world.pull.heard < world.pull.asked {
+        true => vec![Step::Listen],
+        false => command::decide(world),
+    }
 }
 
 /// Does the run still speak for its stack? It must be affected, or have been asked for on this head.
@@ -117,6 +147,8 @@ mod tests {
         let line = |step: &Step| match step {
             Step::Refresh => "refresh".to_owned(),
             Step::Survey { .. } => "survey".to_owned(),
+            Step::Listen => "listen".to_owned(),
+            Step::Answer { id, .. } => format!("answer {id}"),
             Step::Create(run) => format!("create {} at {}", run.stack, run.head.short()),
             Step::Want { run, wanted } => {
                 let row = world.runs.iter().find(|row| row.id == *run).expect("a run of this world");

@@ -129,11 +129,9 @@ fn surveyed() -> Survey {
 pub(super) fn world() -> PullWorld {
     let repo = RepoId::new(1);
     let mut world = PullWorld {
-        now: Timestamp::from_seconds(100),
         base_url: "https://b".to_owned(),
         slug: "buildit".to_owned(),
         repo: RepoRow {
-            id: repo,
             installation: InstallationId::new(1),
             name: RepoName::parse("acme/infra").expect("a name"),
             snapshot: None,
@@ -146,6 +144,7 @@ pub(super) fn world() -> PullWorld {
             first_seen: Timestamp::from_seconds(1),
             snapshot: Some(snapshot()),
             default_tip: Some(sha('b')),
+            heard: 1,
             cursor: None,
             survey: Some(surveyed()),
             survey_key: None,
@@ -170,8 +169,21 @@ pub(super) fn push(world: &mut PullWorld, head: char) {
 /// Carries the decision out once, as the engine would.
 pub(super) fn settle(world: &mut PullWorld) {
     for step in decide(world) {
+        carry_out(world, step);
+    }
+}
+
+pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
+    {
         match step {
             Step::Refresh => world.pull.seen = world.pull.asked,
+            Step::Listen => world.pull.heard = world.pull.asked,
+            Step::Answer { id, outcome, steps } => {
+                for row in world.commands.iter_mut().filter(|row| row.id == id) {
+                    (row.done, row.outcome) = (true, outcome.as_deref().cloned());
+                }
+                steps.into_iter().for_each(|step| carry_out(world, step));
+            }
             Step::Survey { key } => world.pull.survey_key = Some(key),
             Step::Create(what) => {
                 let run = run(i64::try_from(world.runs.len()).expect("few") + 1, *what);
@@ -208,6 +220,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
         failure: None,
         tail: None,
         cursor: 0,
+        skip: 0,
         log_bytes: 0,
         phase: None,
         document: None,

@@ -1,7 +1,6 @@
 //! Comments that may be commands, one row per comment id, and requests to run checks again.
 
 use model::id::{CommentId, PullNumber, RepoId};
-use model::pull::Role;
 use model::time::Timestamp;
 
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, text, to_json};
@@ -46,13 +45,6 @@ pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -
             })
         })
         .collect()
-}
-
-/// Says what its author may do.
-pub(crate) async fn set_role(conn: &mut Conn, id: &str, role: Role) -> Result<(), StoreError> {
-    let query = sql("update commands set role=$2 where id=$1 and state='new'");
-    db::run(conn, query.bind(id.to_owned()).bind(to_json(&role)?)).await?;
-    Ok(())
 }
 
 /// Ends it, exactly once. False when it had ended.

@@ -41,6 +41,14 @@ impl Dialect {
         }
     }
 
+    /// The statement that begins a read of many statements that all see the same rows.
+    pub(super) const fn snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "begin",
+            Self::Postgres => "begin isolation level repeatable read read only",
+        }
+    }
+
     /// Claims due keys in the order of their turn; rows that another worker holds are skipped.
     pub(super) const fn claim(self) -> &'static str {
         match self {

@@ -109,6 +109,20 @@ pub(crate) async fn release_all(store: &Store) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Lets go of all leases of a worker that ends.
+pub(crate) async fn release(store: &Store, owner: &str) -> Result<(), StoreError> {
+    let mut tx = store.write().await?;
+    let mine = sql(
+        "update due set claim=null where claim is not null and key in (select key from leases where owner=$1 and until>0)",
+    );
+    db::run(&mut tx, mine.bind(owner.to_owned())).await?;
+    // The fence grows: a pass that is still under way can write no more.
+    let query = sql("update leases set until=0, fence=fence+1 where owner=$1 and until>0");
+    db::run(&mut tx, query.bind(owner.to_owned())).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// Ends a pass: the key is gone, or due again at `again`; a hint in between makes it due at once.
 pub(crate) async fn settle(
     store: &Store,
@@ -147,12 +161,6 @@ pub(crate) async fn next(store: &Store) -> Result<Option<Timestamp>, StoreError>
     row.map(|row| Ok(Timestamp::from_micros(int(&row, "due_at")?))).transpose()
 }
 
-/// Is any key claimed?
-pub(crate) async fn claimed(store: &Store) -> Result<bool, StoreError> {
-    let mut conn = store.read().await?;
-    Ok(db::optional(&mut conn, sql("select key from due where claim is not null limit 1")).await?.is_some())
-}
-
 async fn stale(store: &Store, now: Timestamp) -> Result<bool, StoreError> {
     let mut conn = store.read().await?;
     let query = sql(
@@ -175,6 +183,9 @@ pub(crate) async fn deliver(
     let query = query.bind(id.to_owned()).bind(event.to_owned()).bind(action.map(str::to_owned)).bind(now.micros());
     Ok(db::run(conn, query).await? == 1)
 }
+
+/// The setting that holds the App's slug, once GitHub told it.
+pub(crate) const SLUG: &str = "slug";
 
 /// A value of the server's own settings.
 pub(crate) async fn setting(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {

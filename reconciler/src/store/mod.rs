@@ -10,9 +10,12 @@ mod dialect;
 pub(crate) mod due;
 pub(crate) mod logs;
 mod migrate;
+pub(crate) mod publications;
 pub(crate) mod pulls;
+pub(crate) mod runs;
 #[cfg(test)]
 mod tests;
+#[expect(dead_code, reason = "the pages read the rest next")]
 pub(crate) mod views;
 
 use std::sync::Arc;
@@ -117,6 +120,11 @@ impl Store {
     /// A connection for reading.
     pub(crate) async fn read(&self) -> Result<sqlx::pool::PoolConnection<Any>, StoreError> {
         Ok(self.read.acquire().await?)
+    }
+
+    /// Begins a read whose statements all see the same rows.
+    pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
+        Ok(self.read.begin_with(self.dialect.snapshot()).await?)
     }
 
     /// Wakes whoever waits for due keys in this process.

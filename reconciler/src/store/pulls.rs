@@ -41,15 +41,8 @@ pub(crate) async fn repo(conn: &mut Conn, id: RepoId) -> Result<Option<RepoRow>,
     db::optional(conn, query).await?.as_ref().map(read_repo).transpose()
 }
 
-/// All repositories.
-pub(crate) async fn repos(conn: &mut Conn) -> Result<Vec<RepoRow>, StoreError> {
-    let rows = db::all(conn, sql("select id, installation, name, snapshot from repositories order by id")).await?;
-    rows.iter().map(read_repo).collect()
-}
-
 fn read_repo(row: &AnyRow) -> Result<RepoRow, StoreError> {
     Ok(RepoRow {
-        id: RepoId::new(int(row, "id")?),
         installation: InstallationId::new(int(row, "installation")?),
         name: RepoName::parse(&db::text(row, "name")?)
             .map_err(|error| StoreError::Unreadable { what: error.to_string() })?,
@@ -68,7 +61,7 @@ pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: 
 /// A pull request.
 pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
     let query = sql(
-        "select repo, number, asked, seen, first_seen, snapshot, default_tip, cursor, survey, survey_key, trouble \
+        "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble \
          from pulls where repo=$1 and number=$2",
     );
     let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
@@ -87,6 +80,7 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
         first_seen: Timestamp::from_micros(int(row, "first_seen")?),
         snapshot: maybe_json(row, "snapshot")?,
         default_tip: sha("default_tip")?,
+        heard: int(row, "heard")?,
         cursor: maybe_int(row, "cursor")?.map(Timestamp::from_micros),
         survey: maybe_json(row, "survey")?,
         survey_key: maybe_text(row, "survey_key")?,
@@ -99,7 +93,6 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
 pub(crate) struct PullFacts {
     pub(crate) snapshot: PullSnapshot,
     pub(crate) default_tip: CommitSha,
-    pub(crate) cursor: Option<Timestamp>,
     pub(crate) seen: i64,
 }
 
@@ -110,15 +103,27 @@ pub(crate) async fn set_facts(
     facts: &PullFacts,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let query = sql(
-        "update pulls set snapshot=$3, default_tip=$4, cursor=$5, seen=$6, observed_at=$7, base_branch=$8, head=$9, \
-         open=$10, trouble=null where repo=$1 and number=$2",
-    );
+    let query = sql("update pulls set snapshot=$3, default_tip=$4, seen=$5, observed_at=$6, base_branch=$7, head=$8, \
+         open=$9, trouble=null where repo=$1 and number=$2");
     let s = &facts.snapshot;
     let query = query.bind(repo.get()).bind(s.number.get()).bind(to_json(s)?).bind(facts.default_tip.to_string());
-    let query = query.bind(facts.cursor.map(Timestamp::micros)).bind(facts.seen).bind(now.micros());
+    let query = query.bind(facts.seen).bind(now.micros());
     let open = i64::from(s.state == PullState::Open);
     db::run(conn, query.bind(s.base_branch.clone()).bind(s.head.to_string()).bind(open)).await?;
+    Ok(())
+}
+
+/// Comments up to the time `cursor` were read when `asked` stood at `heard`.
+pub(crate) async fn set_heard(
+    conn: &mut Conn,
+    repo: RepoId,
+    number: PullNumber,
+    heard: i64,
+    cursor: Option<Timestamp>,
+) -> Result<(), StoreError> {
+    let query = sql("update pulls set heard=$3, cursor=$4 where repo=$1 and number=$2");
+    let query = query.bind(repo.get()).bind(number.get()).bind(heard).bind(cursor.map(Timestamp::micros));
+    db::run(conn, query).await?;
     Ok(())
 }
 
@@ -154,6 +159,12 @@ pub(crate) async fn close(conn: &mut Conn, repo: RepoId, number: PullNumber, see
     let query = sql("update pulls set open=0, seen=$3 where repo=$1 and number=$2");
     db::run(conn, query.bind(repo.get()).bind(number.get()).bind(seen)).await?;
     Ok(())
+}
+
+/// All open pull requests.
+pub(crate) async fn all_open(conn: &mut Conn) -> Result<Vec<(RepoId, PullNumber)>, StoreError> {
+    let rows = db::all(conn, sql("select repo, number from pulls where open=1 order by repo, number")).await?;
+    rows.iter().map(|row| Ok((RepoId::new(int(row, "repo")?), PullNumber::new(int(row, "number")?)))).collect()
 }
 
 /// Open pull requests of a repository, of one base branch when it is given.

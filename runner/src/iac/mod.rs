@@ -75,6 +75,10 @@ impl IacEngine for Iac {
         read::read_plan(document, stack_key)
     }
 
+    fn mask_plan(&self, document: &[u8]) -> Result<Vec<u8>, IacError> {
+        read::masked_json(document)
+    }
+
     fn explain_failure(&self, end: &JobEnd, log_tail: &str) -> PlanFailure {
         failure::explain(end, log_tail)
     }

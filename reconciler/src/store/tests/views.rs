@@ -49,7 +49,7 @@ async fn pull(store: &Store, snapshot: PullSnapshot, brief: Option<SurveyBrief>)
     pulls::know_repo(&mut tx, repo, InstallationId::new(7), &name).await.unwrap();
     pulls::ask(&mut tx, repo, snapshot.number, NOW).await.unwrap();
     let number = snapshot.number;
-    let facts = PullFacts { snapshot, default_tip: sha('b'), cursor: None, seen: 1 };
+    let facts = PullFacts { snapshot, default_tip: sha('b'), seen: 1 };
     pulls::set_facts(&mut tx, repo, &facts, NOW).await.unwrap();
     let query = db::sql("update pulls set brief=$2, changed_at=$3 where number=$1").bind(number.get());
     let query = query.bind(brief.map(|brief| db::to_json(&brief).unwrap()));

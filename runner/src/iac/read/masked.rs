@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::diff::is_true;
 use super::{Secrets, unreadable};
-use crate::mask::{MASK, Masker};
+use model::mask::{MASK, Masker};
 
 /// Notes what the marks call sensitive.
 pub(super) fn note_marked(value: &Value, marks: &Value, secrets: &mut Secrets) {

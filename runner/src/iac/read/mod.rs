@@ -18,10 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::mask::Masker;
 use change::{RawChange, actions};
 use fingerprint::Fingerprinter;
 pub use masked::masked_json;
+use model::mask::Masker;
 
 /// The sections. Those that are not here are not read.
 #[derive(Deserialize)]

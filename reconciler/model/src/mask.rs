@@ -59,6 +59,14 @@ impl Masker {
         String::from_utf8_lossy(&out).into_owned()
     }
 
+    /// Masks a whole piece of output.
+    pub fn mask_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = self.stream();
+        let mut out = stream.push(bytes);
+        out.extend(stream.finish());
+        out
+    }
+
     /// For output that comes in chunks.
     pub fn stream(&self) -> MaskStream {
         MaskStream { masker: self.clone(), held: Vec::new(), covered: 0 }

@@ -1,0 +1,161 @@
+//! Checks, the summary comment, replies and reactions, brought to what `decide` says.
+//!
+//! Invariant: something is written only when its digest is not the one that stands there; the intent is a row before
+//! the effect, and what stands on GitHub is found again by our own key when the row does not know it.
+
+use model::id::{CheckRunId, CommentId, CommitSha};
+use model::ports::ForgeError;
+use model::publication::{Check, Reaction, Reply, Summary};
+use model::pull::RepoSnapshot;
+use ring::digest;
+use serde::Serialize;
+
+use super::{Pass, Trouble};
+use crate::decide::publish::{self, Shown};
+use crate::store::publications::{self, Published};
+use crate::store::{StoreError, db};
+use crate::world::{CommandRow, PublicationRow, PullWorld};
+
+/// Writes what should stand on GitHub.
+pub(crate) async fn publish(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Trouble> {
+    let shown = publish::decide(world);
+    if shown == Shown::default() && world.publications.is_empty() && world.commands.is_empty() {
+        return Ok(());
+    }
+    let repo = pass.repository(world.pull.repo).await?;
+    if repo.archived {
+        return Ok(());
+    }
+    let writer = Writer { pass, world, repo: &repo };
+    if let Some(snapshot) = &world.pull.snapshot {
+        for check in &shown.checks {
+            writer.check(&snapshot.head, check, false).await?;
+        }
+        let current = shown.checks.iter().map(|check| check_target(world, &snapshot.head, check)).collect::<Vec<_>>();
+        writer.close_others(&snapshot.head, &current).await?;
+    }
+    if let Some(summary) = &shown.summary {
+        writer.summary(summary).await?;
+    }
+    for row in world.commands.iter().filter(|row| row.done) {
+        writer.answer(row).await?;
+    }
+    Ok(())
+}
+
+/// The key of a check's publication.
+fn check_target(world: &PullWorld, commit: &CommitSha, check: &Check) -> String {
+    format!("check:{}:{}:{commit}:{}", world.pull.repo, world.pull.number, check.name)
+}
+
+struct Writer<'a> {
+    pass: &'a Pass<'a>,
+    world: &'a PullWorld,
+    repo: &'a RepoSnapshot,
+}
+
+impl Writer<'_> {
+    fn row(&self, target: &str) -> Option<&PublicationRow> {
+        self.world.publications.iter().find(|row| row.target == target)
+    }
+
+    /// The digest of a content as this version writes it.
+    fn digest(&self, content: &impl Serialize) -> Result<(String, String), StoreError> {
+        let content = db::to_json(content)?;
+        let version = self.pass.parts.publisher.render_version();
+        let hash = digest::digest(&digest::SHA256, format!("{version} {content}").as_bytes());
+        Ok((hex::encode(hash), content))
+    }
+
+    async fn intend(&self, target: &str, commit: Option<&CommitSha>, digest: &str) -> Result<(), StoreError> {
+        let place = (self.world.pull.repo, self.world.pull.number);
+        let mut tx = self.pass.write().await?;
+        publications::attempt(&mut tx, place, target, commit.map(CommitSha::as_str), digest).await?;
+        self.pass.commit(tx).await
+    }
+
+    async fn written(&self, target: &str, it: Published<'_>) -> Result<(), StoreError> {
+        let mut tx = self.pass.write().await?;
+        publications::published(&mut tx, target, &it).await?;
+        self.pass.commit(tx).await
+    }
+
+    async fn check(&self, commit: &CommitSha, check: &Check, closed: bool) -> Result<(), Trouble> {
+        let target = check_target(self.world, commit, check);
+        let (digest, content) = self.digest(check)?;
+        let row = self.row(&target);
+        if row.is_some_and(|row| row.published.as_ref() == Some(&digest) && row.closed == closed) {
+            return Ok(());
+        }
+        self.intend(&target, Some(commit), &digest).await?;
+        let known = row.and_then(|row| row.remote_id).map(CheckRunId::new);
+        let id = self.pass.parts.publisher.put_check(self.repo, commit, check, known).await?;
+        let it = Published { digest: &digest, remote_id: id.get(), content: Some(content), closed };
+        Ok(self.written(&target, it).await?)
+    }
+
+    /// Checks of earlier heads, and of stacks that are not shown any more, are brought to an end.
+    async fn close_others(&self, head: &CommitSha, current: &[String]) -> Result<(), Trouble> {
+        for row in self.world.publications.iter().filter(|row| !row.closed && !current.contains(&row.target)) {
+            let Some(commit) = row.commit.as_deref().and_then(|sha| CommitSha::parse(sha).ok()) else { continue };
+            let content = row.content.as_deref().map(db::from_json::<Check>).transpose()?;
+            let last = content.and_then(|check| publish::replaced(check, &commit == head));
+            match last {
+                Some(check) => self.check(&commit, &check, true).await?,
+                None => {
+                    let mut tx = self.pass.write().await?;
+                    publications::close(&mut tx, &row.target).await?;
+                    self.pass.commit(tx).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn summary(&self, summary: &Summary) -> Result<(), Trouble> {
+        let target = publish::summary_target(self.world);
+        let (digest, _) = self.digest(summary)?;
+        let row = self.row(&target);
+        if row.is_some_and(|row| row.published.as_ref() == Some(&digest)) {
+            return Ok(());
+        }
+        self.intend(&target, None, &digest).await?;
+        let known = row.and_then(|row| row.remote_id).map(CommentId::new);
+        let publisher = &self.pass.parts.publisher;
+        let number = self.world.pull.number;
+        let id = match publisher.put_summary(self.repo, number, summary, known).await {
+            // Someone deleted our comment: it is looked for, then written anew.
+            Err(ForgeError::Gone { .. }) if known.is_some() => {
+                publisher.put_summary(self.repo, number, summary, None).await?
+            }
+            id => id?,
+        };
+        let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: false };
+        Ok(self.written(&target, it).await?)
+    }
+
+    /// The reaction to a command's comment, and the reply when there is something to say. Written once.
+    async fn answer(&self, row: &CommandRow) -> Result<(), Trouble> {
+        let (Some(comment), Some(outcome)) = (row.comment, &row.outcome) else { return Ok(()) };
+        let reaction = if outcome.refused { Reaction::ThumbsDown } else { Reaction::Eyes };
+        let target = format!("reaction:{}", row.id);
+        if self.row(&target).is_none_or(|row| row.published.is_none()) {
+            self.intend(&target, None, "").await?;
+            match self.pass.parts.publisher.react(self.repo, comment, reaction).await {
+                Ok(()) | Err(ForgeError::Gone { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            self.written(&target, Published { digest: "done", remote_id: 0, content: None, closed: true }).await?;
+        }
+        let target = format!("reply:{}", row.id);
+        let told = !outcome.parts.is_empty();
+        if told && self.row(&target).is_none_or(|row| row.published.is_none()) {
+            self.intend(&target, None, "").await?;
+            let reply = Reply { to: comment, parts: outcome.parts.clone() };
+            let id = self.pass.parts.publisher.put_reply(self.repo, self.world.pull.number, &reply).await?;
+            self.written(&target, Published { digest: "done", remote_id: id.get(), content: None, closed: true })
+                .await?;
+        }
+        Ok(())
+    }
+}

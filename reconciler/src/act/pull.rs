@@ -1,0 +1,201 @@
+//! Facts of a pull request, its commands, and the rows of its runs.
+//!
+//! Invariant: facts are stored with the number of the request that they answer, so that a hint during the reading
+//! leaves them old.
+
+use model::command;
+use model::id::{CommitSha, PullNumber, RepoId, RunId};
+use model::ports::{CommentSnapshot, FetchError, ForgeError, SurveyRequest};
+use model::pull::{PullSnapshot, RepoSnapshot};
+use model::survey::Survey;
+use model::time::Timestamp;
+
+use super::{Pass, Trouble};
+use crate::decide::pull::Step;
+use crate::store::pulls::PullFacts;
+use crate::store::{Conn, StoreError, commands, due, pulls, runs};
+use crate::world::{CommandRow, Key, PullWorld};
+
+/// Comments of a pull request that is new to us count when they are not older than this.
+const FRESH: i64 = 24 * 3600 * 1_000_000;
+
+/// Carries one step out.
+pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) -> Result<(), Trouble> {
+    let place = (world.pull.repo, world.pull.number);
+    match step {
+        Step::Refresh => refresh(pass, place, world.pull.asked).await,
+        Step::Survey { key } => survey(pass, world, &key).await,
+        Step::Listen => listen(pass, world).await,
+        Step::Answer { id, outcome, steps } => {
+            let mut tx = pass.serial().await?;
+            // Only once, whatever a restart repeats: its runs are created with its end.
+            if commands::end(&mut tx, &id, outcome.as_deref()).await? {
+                for step in steps {
+                    rows(pass, &mut tx, place, step).await?;
+                }
+            }
+            pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
+            Ok(pass.commit(tx).await?)
+        }
+        step @ (Step::Create(_) | Step::Want { .. }) => {
+            let mut tx = pass.serial().await?;
+            rows(pass, &mut tx, place, step).await?;
+            pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
+            Ok(pass.commit(tx).await?)
+        }
+    }
+}
+
+/// Steps that only write rows.
+async fn rows(
+    pass: &Pass<'_>,
+    conn: &mut Conn,
+    (repo, number): (RepoId, PullNumber),
+    step: Step,
+) -> Result<(), StoreError> {
+    match step {
+        Step::Create(what) => {
+            let now = pass.now();
+            let id = RunId::new(pass.parts.ids.uuid(now));
+            runs::insert(conn, id, (repo, number), &what, now).await?;
+            pass.mark(conn, repo, &Key::Run(id)).await
+        }
+        Step::Want { run, wanted } => {
+            runs::want(conn, run, wanted).await?;
+            pass.mark(conn, repo, &Key::Run(run)).await
+        }
+        Step::Refresh | Step::Survey { .. } | Step::Listen | Step::Answer { .. } => Ok(()),
+    }
+}
+
+async fn refresh(pass: &Pass<'_>, (id, number): (RepoId, PullNumber), asked: i64) -> Result<(), Trouble> {
+    let forge = &pass.parts.forge;
+    let repo = pass.repository(id).await?;
+    let mut snapshot = match forge.pull(&repo, number).await {
+        Err(ForgeError::Gone { .. }) => {
+            let mut tx = pass.write().await?;
+            pulls::close(&mut tx, id, number, asked).await?;
+            return Ok(pass.commit(tx).await?);
+        }
+        read => read?,
+    };
+    // What a pull request says of its base is as old as its last push.
+    if let Some(branch) = forge.branch(&repo, &snapshot.base_branch).await? {
+        snapshot.base = branch.tip;
+    }
+    let default_tip = default_tip(pass, &repo, &snapshot).await?;
+    let facts = PullFacts { snapshot, default_tip, seen: asked };
+    let mut tx = pass.write().await?;
+    pulls::set_facts(&mut tx, id, &facts, pass.now()).await?;
+    pass.mark(&mut tx, id, &Key::Publish(id, number)).await?;
+    Ok(pass.commit(tx).await?)
+}
+
+/// The tip of the default branch, where `branches` is read.
+async fn default_tip(pass: &Pass<'_>, repo: &RepoSnapshot, pull: &PullSnapshot) -> Result<CommitSha, Trouble> {
+    if pull.base_branch == repo.default_branch {
+        return Ok(pull.base.clone());
+    }
+    let branch = pass.parts.forge.branch(repo, &repo.default_branch).await?;
+    branch.map(|branch| branch.tip).ok_or_else(|| {
+        // Renamed since; its webhook or the next resync brings the new name.
+        ForgeError::Passing { message: format!("the default branch {} is not there", repo.default_branch) }.into()
+    })
+}
+
+async fn survey(pass: &Pass<'_>, world: &PullWorld, key: &str) -> Result<(), Trouble> {
+    let (Some(facts), Some(default_tip)) = (&world.pull.snapshot, &world.pull.default_tip) else { return Ok(()) };
+    let repo = pass.repository(world.pull.repo).await?;
+    let test_merge = fetch(pass, &repo, facts, default_tip).await?;
+    let request = SurveyRequest {
+        repo: repo.id,
+        name: repo.name.clone(),
+        base: facts.base.clone(),
+        base_branch: facts.base_branch.clone(),
+        default_tip: default_tip.clone(),
+        default_branch: repo.default_branch.clone(),
+        head: facts.head.clone(),
+        test_merge,
+    };
+    let survey: Survey = pass.parts.source.survey(request).await?;
+    let mut tx = pass.write().await?;
+    pulls::set_survey(&mut tx, repo.id, world.pull.number, &survey, key).await?;
+    pass.mark(&mut tx, repo.id, &Key::Publish(repo.id, world.pull.number)).await?;
+    Ok(pass.commit(tx).await?)
+}
+
+/// Brings the commits; gives GitHub's test merge when it could be had.
+async fn fetch(
+    pass: &Pass<'_>,
+    repo: &RepoSnapshot,
+    facts: &PullSnapshot,
+    default_tip: &CommitSha,
+) -> Result<Option<CommitSha>, Trouble> {
+    let source = &pass.parts.source;
+    let needed = [facts.base.clone(), default_tip.clone(), facts.head.clone()];
+    let mut wanted = needed.to_vec();
+    wanted.extend(facts.merge_commit.clone());
+    wanted.sort();
+    wanted.dedup();
+    let missing = source.missing(repo.id, &wanted).await?;
+    if missing.is_empty() {
+        return Ok(facts.merge_commit.clone());
+    }
+    let credential = pass.parts.forge.credential(repo).await?;
+    match source.fetch(repo.id, &credential, &missing).await {
+        Ok(()) => Ok(facts.merge_commit.clone()),
+        // GitHub makes test merges anew at will: without it we merge by ourselves.
+        Err(FetchError::NoCommit { commit }) if !needed.contains(&commit) => {
+            let rest: Vec<CommitSha> = missing.into_iter().filter(|sha| *sha != commit).collect();
+            if !rest.is_empty() {
+                source.fetch(repo.id, &credential, &rest).await?;
+            }
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn listen(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Trouble> {
+    let forge = &pass.parts.forge;
+    let repo = pass.repository(world.pull.repo).await?;
+    let slug = forge.slug().await?;
+    let prefixes = world.pull.survey.as_ref().map(|survey| survey.prefixes.clone()).unwrap_or_default();
+    // What was asked long before we first looked is not asked any more.
+    let oldest = Timestamp::from_micros(world.pull.first_seen.micros() - FRESH);
+    let since = world.pull.cursor.unwrap_or(oldest);
+    let comments = forge.comments(&repo, world.pull.number, Some(since)).await?;
+    let cursor = comments.iter().map(|comment| comment.created_at).max().unwrap_or(since);
+    let ours = format!("{slug}[bot]");
+    let mut heard = Vec::new();
+    for comment in comments {
+        let known = world.commands.iter().any(|row| row.comment == Some(comment.id));
+        let spoken = comment.author != ours && !command::parse(&comment.body, &prefixes, &slug).is_empty();
+        if !known && spoken {
+            let role = forge.role(&repo, &comment.author).await?;
+            heard.push(CommandRow { role: Some(role), ..noted(comment) });
+        }
+    }
+    let mut tx = pass.write().await?;
+    due::set_setting(&mut tx, due::SLUG, &slug).await?;
+    for row in &heard {
+        commands::note(&mut tx, repo.id, world.pull.number, row).await?;
+    }
+    pulls::set_heard(&mut tx, repo.id, world.pull.number, world.pull.asked, Some(cursor)).await?;
+    Ok(pass.commit(tx).await?)
+}
+
+fn noted(comment: CommentSnapshot) -> CommandRow {
+    CommandRow {
+        id: format!("comment:{}", comment.id),
+        comment: Some(comment.id),
+        author: comment.author,
+        bot: comment.author_is_bot,
+        edited: comment.edited,
+        body: comment.body,
+        created_at: comment.created_at,
+        role: None,
+        done: false,
+        outcome: None,
+    }
+}

@@ -1,0 +1,198 @@
+//! What a run needs next.
+//!
+//! Owns: the order of a run's steps and when a job is stopped. Must never say how a job that ended did: that is
+//! read from what it left.
+
+use std::time::Duration;
+
+use model::run::{RunEvent, RunState, Wanted};
+use model::time::Timestamp;
+
+use crate::world::RunRow;
+
+/// From the interrupt to the kill: the job's own grace, and time to tell its end.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Beyond its timeout and grace a job is not believed to end by itself.
+const OVERDUE: Duration = Duration::from_secs(180);
+/// A killed job is killed again after this.
+const KILL_AGAIN: Duration = Duration::from_secs(30);
+/// A queued run looks by itself after this, should nobody wake it.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Take a place if one is free and nobody stands before; else look again then.
+    Claim {
+        /// When to look again.
+        again: Timestamp,
+    },
+    /// Start the job.
+    Start,
+    /// Move the state.
+    Move(RunEvent),
+    /// Read what the job left and end the run.
+    Finish,
+    /// The job vanished: end the run.
+    Lose,
+    /// Interrupt the job.
+    Interrupt,
+    /// Kill the job, and look again then.
+    Kill {
+        /// When to look again.
+        again: Timestamp,
+    },
+    /// Remove what the job left.
+    Remove,
+    /// Nothing before then.
+    Wait(Timestamp),
+    /// Nothing any more.
+    Done,
+}
+
+/// What the run needs now.
+pub(crate) fn decide(run: &RunRow, now: Timestamp) -> Step {
+    match run.state {
+        RunState::Queued => match stop(run) {
+            Some(event) => Step::Move(event),
+            None => Step::Claim { again: now.after(LOOK_AGAIN) },
+        },
+        RunState::Preparing | RunState::Initializing | RunState::Planning => active(run, now),
+        RunState::Planned
+        | RunState::NoChange
+        | RunState::Failed
+        | RunState::Cancelled
+        | RunState::Superseded
+        | RunState::TimedOut => {
+            // Whoever had a place may have started a job before the row could say so.
+            if run.started_at.is_some() && !run.job_removed { Step::Remove } else { Step::Done }
+        }
+    }
+}
+
+fn active(run: &RunRow, now: Timestamp) -> Step {
+    if run.job_end.is_some() {
+        return Step::Finish;
+    }
+    if run.job_lost {
+        return stop(run).map_or(Step::Lose, Step::Move);
+    }
+    match stop(run) {
+        Some(event) if !run.job_started => Step::Move(event),
+        Some(_) if run.wanted == Wanted::CancelNow => Step::Kill { again: now.after(KILL_AGAIN) },
+        Some(_) => match run.interrupted_at.map(|at| at.after(PATIENCE)) {
+            None => Step::Interrupt,
+            Some(until) if now < until => Step::Wait(until),
+            Some(_) => Step::Kill { again: now.after(KILL_AGAIN) },
+        },
+        None if !run.job_started => Step::Start,
+        None => running(run, now),
+    }
+}
+
+fn running(run: &RunRow, now: Timestamp) -> Step {
+    match (run.phase.as_deref(), run.state) {
+        (Some("init"), RunState::Preparing) => return Step::Move(RunEvent::InitStarted),
+        (Some("plan" | "show"), RunState::Preparing | RunState::Initializing) => {
+            return Step::Move(RunEvent::PlanStarted);
+        }
+        _ => {}
+    }
+    let limit = Duration::from_secs(run.timeout()).saturating_add(OVERDUE);
+    let overdue = run.started_at.unwrap_or(run.created_at).after(limit);
+    if now < overdue { Step::Wait(overdue) } else { Step::Kill { again: now.after(KILL_AGAIN) } }
+}
+
+/// The event that ends a run that is not wanted any more.
+pub(crate) fn stop(run: &RunRow) -> Option<RunEvent> {
+    match run.wanted {
+        Wanted::Run => None,
+        Wanted::Cancel | Wanted::CancelNow => Some(RunEvent::Cancel),
+        Wanted::Supersede => Some(RunEvent::Supersede),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::job::{JobEnd, Outcome};
+
+    use super::super::sample;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(10_000);
+
+    fn run() -> RunRow {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        let mut run = world.runs.remove(0);
+        run.state = RunState::Queued;
+        run.started_at = None;
+        run
+    }
+
+    fn started() -> RunRow {
+        RunRow { state: RunState::Preparing, started_at: Some(NOW), job_started: true, ..run() }
+    }
+
+    #[test]
+    fn a_run_goes_its_way() {
+        let mut run = run();
+        assert_eq!(decide(&run, NOW), Step::Claim { again: NOW.after(LOOK_AGAIN) });
+        (run.state, run.started_at) = (RunState::Preparing, Some(NOW));
+        assert_eq!(decide(&run, NOW), Step::Start);
+        run.job_started = true;
+        let end = NOW.after(Duration::from_secs(run.timeout()) + OVERDUE);
+        assert_eq!(decide(&run, NOW), Step::Wait(end));
+        run.phase = Some("init".to_owned());
+        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::InitStarted));
+        run.phase = Some("plan".to_owned());
+        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::PlanStarted));
+        run.state = RunState::Planning;
+        assert_eq!(decide(&run, NOW), Step::Wait(end));
+        run.job_end = Some(JobEnd { outcome: Outcome::Completed, steps: Vec::new(), at: NOW, log_dropped: 0 });
+        assert_eq!(decide(&run, NOW), Step::Finish);
+        run.state = RunState::Planned;
+        assert_eq!(decide(&run, NOW), Step::Remove);
+        run.job_removed = true;
+        assert_eq!(decide(&run, NOW), Step::Done);
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_interrupted_once_and_killed_when_it_does_not_end() {
+        for (wanted, event) in [(Wanted::Cancel, RunEvent::Cancel), (Wanted::Supersede, RunEvent::Supersede)] {
+            let mut run = run();
+            run.wanted = wanted;
+            assert_eq!(decide(&run, NOW), Step::Move(event));
+            run = RunRow { wanted, ..started() };
+            assert_eq!(decide(&run, NOW), Step::Interrupt);
+            run.interrupted_at = Some(NOW);
+            assert_eq!(decide(&run, NOW), Step::Wait(NOW.after(PATIENCE)));
+            assert!(matches!(decide(&run, NOW.after(PATIENCE)), Step::Kill { .. }));
+            run.job_lost = true;
+            assert_eq!(decide(&run, NOW), Step::Move(event));
+        }
+    }
+
+    #[test]
+    fn now_means_now() {
+        let run = RunRow { wanted: Wanted::CancelNow, ..started() };
+        assert!(matches!(decide(&run, NOW), Step::Kill { .. }));
+    }
+
+    #[test]
+    fn a_job_that_never_ends_is_killed_and_a_vanished_one_ends_the_run() {
+        let mut run = started();
+        let late = NOW.after(Duration::from_secs(run.timeout()) + OVERDUE);
+        assert!(matches!(decide(&run, late), Step::Kill { .. }));
+        run.job_lost = true;
+        assert_eq!(decide(&run, NOW), Step::Lose);
+    }
+
+    #[test]
+    fn a_job_that_no_row_knows_is_removed_too() {
+        let run = RunRow { state: RunState::Cancelled, started_at: Some(NOW), ..run() };
+        assert_eq!(decide(&run, NOW), Step::Remove);
+        let never = RunRow { state: RunState::Cancelled, started_at: None, ..run };
+        assert_eq!(decide(&never, NOW), Step::Done);
+    }
+}

@@ -1,0 +1,34 @@
+//! Rows become worlds: one read transaction per pass, set-based.
+//!
+//! Invariant: reads and nothing else; what it gives holds all that `decide` may ask.
+
+use model::id::{PullNumber, RepoId, RunId};
+
+use crate::store::{Conn, StoreError, commands, due, publications, pulls, runs};
+use crate::world::{PullWorld, RunRow};
+
+/// All of a pull request; `None` when it or its repository is not known.
+pub(crate) async fn pull(
+    conn: &mut Conn,
+    repo: RepoId,
+    number: PullNumber,
+    base_url: &str,
+) -> Result<Option<PullWorld>, StoreError> {
+    let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
+    let Some(pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
+    Ok(Some(PullWorld {
+        base_url: base_url.to_owned(),
+        slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
+        repo: row,
+        pull,
+        runs: runs::of_pull(conn, repo, number).await?,
+        commands: commands::of_pull(conn, repo, number).await?,
+        publications: publications::of_pull(conn, repo, number).await?,
+        queue: runs::queue(conn).await?,
+    }))
+}
+
+/// A run.
+pub(crate) async fn run(conn: &mut Conn, id: RunId) -> Result<Option<RunRow>, StoreError> {
+    runs::by_id(conn, id).await
+}

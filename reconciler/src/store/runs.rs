@@ -1,0 +1,232 @@
+//! Runs and the plans that they left.
+//!
+//! Invariant: each column has one writer. `Pull` inserts rows and sets `wanted`; `save` is for the run's own pass
+//! and moves nothing that another moved first; the attendant writes how far the job is read and how it ended.
+
+use std::collections::HashMap;
+
+use model::id::{CommitSha, PullNumber, RelPath, RepoId, RunId, RunNumber, StackName, TreeId};
+use model::job::JobEnd;
+use model::plan::PlanDocument;
+use model::run::{RunState, Wanted};
+use model::time::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::db::{self, int, json, maybe_int, maybe_json, maybe_text, sql, text, to_json};
+use super::{Conn, StoreError};
+use crate::brief::PlanBrief;
+use crate::world::{NewRun, RunRow};
+
+/// Plans of a stack whose documents a pull request's world holds: enough to compare the newest with the one before.
+const DOCUMENTS: i64 = 3;
+
+/// Creates a run; its number is the next of the server. The transaction must be `Store::serial`.
+pub(crate) async fn insert(
+    conn: &mut Conn,
+    id: RunId,
+    (repo, pull): (RepoId, PullNumber),
+    what: &NewRun,
+    now: Timestamp,
+) -> Result<RunNumber, StoreError> {
+    let last = db::optional(conn, sql("select number from runs order by number desc limit 1")).await?;
+    let number = last.map(|row| int(&row, "number")).transpose()?.unwrap_or(0) + 1;
+    let query = sql(
+        "insert into runs (id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, \
+         state, wanted, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+    );
+    let query = query.bind(id.to_string()).bind(number).bind(repo.get()).bind(pull.get());
+    let query = query.bind(what.stack.to_string()).bind(what.path.to_string());
+    let query = query.bind(what.head.to_string()).bind(what.base.to_string()).bind(what.tree.to_string());
+    let query = query.bind(what.inputs.clone()).bind(to_json(&what.detail)?).bind(to_json(&what.options)?);
+    let query = query.bind(what.request.clone()).bind(RunState::Queued.name()).bind(Wanted::Run.name());
+    db::run(conn, query.bind(now.micros())).await?;
+    Ok(RunNumber::new(number))
+}
+
+/// Says what is wanted of a run.
+pub(crate) async fn want(conn: &mut Conn, id: RunId, wanted: Wanted) -> Result<(), StoreError> {
+    let query = sql("update runs set wanted=$2 where id=$1").bind(id.to_string()).bind(wanted.name());
+    db::run(conn, query).await?;
+    Ok(())
+}
+
+/// Stores what the run's own pass writes; `Fenced` when another pass has written since the row was read.
+pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError> {
+    let query =
+        sql("update runs set state=$3, attempt=$4, started_at=$5, ended_at=$6, job_started=$7, job_removed=$8, \
+         interrupted_at=$9, tool=$10, failure=$11, version=version+1 where id=$1 and version=$2");
+    let query = query.bind(row.id.to_string()).bind(row.version).bind(row.state.name()).bind(i64::from(row.attempt));
+    let query = query.bind(row.started_at.map(Timestamp::micros)).bind(row.ended_at.map(Timestamp::micros));
+    let query = query.bind(i64::from(row.job_started)).bind(i64::from(row.job_removed));
+    let query = query.bind(row.interrupted_at.map(Timestamp::micros));
+    let query = query.bind(row.tool.as_ref().map(to_json).transpose()?);
+    let touched = db::run(conn, query.bind(row.failure.as_ref().map(to_json).transpose()?)).await?;
+    if touched == 0 { Err(StoreError::Fenced) } else { Ok(()) }
+}
+
+/// How far an attendant has read a job.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    /// The executor's cursor.
+    pub(crate) cursor: u64,
+    /// Bytes of output behind the cursor that are stored already.
+    pub(crate) skip: u64,
+    /// The step that runs.
+    pub(crate) phase: Option<String>,
+}
+
+/// Stores how far the job is read.
+pub(crate) async fn progress(conn: &mut Conn, id: RunId, at: &Progress) -> Result<(), StoreError> {
+    let query = sql("update runs set cursor=$2, skip=$3, phase=$4 where id=$1").bind(id.to_string());
+    db::run(conn, query.bind(number(at.cursor)).bind(number(at.skip)).bind(at.phase.clone())).await?;
+    Ok(())
+}
+
+/// Stores the job's end, exactly once, with the last lines of its log.
+pub(crate) async fn end_job(conn: &mut Conn, id: RunId, end: &JobEnd, tail: &str) -> Result<(), StoreError> {
+    let query = sql("update runs set job_end=$2, tail=$3 where id=$1 and job_end is null").bind(id.to_string());
+    db::run(conn, query.bind(to_json(end)?).bind(tail.to_owned())).await?;
+    Ok(())
+}
+
+/// The executor does not know the job any more.
+pub(crate) async fn lose_job(conn: &mut Conn, id: RunId) -> Result<(), StoreError> {
+    db::run(conn, sql("update runs set job_lost=1 where id=$1").bind(id.to_string())).await?;
+    Ok(())
+}
+
+/// A statement over all columns of runs.
+macro_rules! select {
+    ($rest:literal) => {
+        sql(concat!(
+            "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
+            "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
+            "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase from runs ",
+            $rest
+        ))
+    };
+}
+
+/// A run, without its document.
+pub(crate) async fn by_id(conn: &mut Conn, id: RunId) -> Result<Option<RunRow>, StoreError> {
+    db::optional(conn, select!("where id=$1").bind(id.to_string())).await?.as_ref().map(read).transpose()
+}
+
+/// The run of that number, without its document.
+#[expect(dead_code, reason = "the pages read it next")]
+pub(crate) async fn by_number(conn: &mut Conn, number: RunNumber) -> Result<Option<RunRow>, StoreError> {
+    db::optional(conn, select!("where number=$1").bind(number.get())).await?.as_ref().map(read).transpose()
+}
+
+/// All runs of a pull request in the order of their numbers, the newest plans of each stack with their documents.
+pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, pull: PullNumber) -> Result<Vec<RunRow>, StoreError> {
+    let rows =
+        db::all(conn, select!("where repo=$1 and pull=$2 order by number").bind(repo.get()).bind(pull.get())).await?;
+    let mut runs = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let query = sql("select plans.run, plans.document from plans join \
+         (select id, row_number() over (partition by stack order by number desc) as place from runs \
+          where repo=$1 and pull=$2 and state='planned') newest on newest.id=plans.run where newest.place<=$3");
+    let plans = db::all(conn, query.bind(repo.get()).bind(pull.get()).bind(DOCUMENTS)).await?;
+    let mut documents: HashMap<String, PlanDocument> = HashMap::new();
+    for row in plans {
+        documents.insert(text(&row, "run")?, json(&row, "document")?);
+    }
+    for run in &mut runs {
+        run.document = documents.remove(&run.id.to_string());
+    }
+    Ok(runs)
+}
+
+/// Stores what a plan says, masked.
+pub(crate) async fn set_document(conn: &mut Conn, id: RunId, document: &PlanDocument) -> Result<(), StoreError> {
+    let query = sql("insert into plans (run, document, brief) values ($1, $2, $3) \
+         on conflict (run) do update set document=excluded.document, brief=excluded.brief");
+    let brief = to_json(&PlanBrief::from(document))?;
+    db::run(conn, query.bind(id.to_string()).bind(to_json(document)?).bind(brief)).await?;
+    Ok(())
+}
+
+/// What a run's plan says.
+#[expect(dead_code, reason = "the pages read it next")]
+pub(crate) async fn document(conn: &mut Conn, id: RunId) -> Result<Option<PlanDocument>, StoreError> {
+    let row = db::optional(conn, sql("select document from plans where run=$1").bind(id.to_string())).await?;
+    row.map(|row| json(&row, "document")).transpose()
+}
+
+/// Numbers of the runs that wait for a place, in order.
+pub(crate) async fn queue(conn: &mut Conn) -> Result<Vec<RunNumber>, StoreError> {
+    let query = sql("select number from runs where state='queued' and wanted='run' order by number");
+    let rows = db::all(conn, query).await?;
+    rows.iter().map(|row| Ok(RunNumber::new(int(row, "number")?))).collect()
+}
+
+/// The run that gets the next place.
+pub(crate) async fn next_queued(conn: &mut Conn) -> Result<Option<RunId>, StoreError> {
+    let query = sql("select id from runs where state='queued' and wanted='run' order by number limit 1");
+    let row = db::optional(conn, query).await?;
+    row.map(|row| RunId::parse(&text(&row, "id")?).map_err(unreadable)).transpose()
+}
+
+/// How many runs have a place.
+pub(crate) async fn placed(conn: &mut Conn) -> Result<usize, StoreError> {
+    let query = sql("select id from runs where state in ('preparing', 'initializing', 'planning')");
+    Ok(db::all(conn, query).await?.len())
+}
+
+fn unreadable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { what: error.to_string() }
+}
+
+/// A count as the database has it.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn read(row: &AnyRow) -> Result<RunRow, StoreError> {
+    let time = |column| Ok::<_, StoreError>(maybe_int(row, column)?.map(Timestamp::from_micros));
+    let flag = |column| Ok::<_, StoreError>(int(row, column)? == 1);
+    let size = |column| Ok::<_, StoreError>(int(row, column)?.unsigned_abs());
+    let state = text(row, "state")?;
+    let wanted = text(row, "wanted")?;
+    Ok(RunRow {
+        id: RunId::parse(&text(row, "id")?).map_err(unreadable)?,
+        number: RunNumber::new(int(row, "number")?),
+        repo: RepoId::new(int(row, "repo")?),
+        pull: PullNumber::new(int(row, "pull")?),
+        what: read_what(row)?,
+        state: RunState::parse(&state).ok_or_else(|| unreadable(format!("the state {state:?} of a run")))?,
+        wanted: Wanted::parse(&wanted).ok_or_else(|| unreadable(format!("the wish {wanted:?} for a run")))?,
+        version: int(row, "version")?,
+        attempt: u32::try_from(int(row, "attempt")?).map_err(unreadable)?,
+        created_at: Timestamp::from_micros(int(row, "created_at")?),
+        started_at: time("started_at")?,
+        ended_at: time("ended_at")?,
+        job_started: flag("job_started")?,
+        job_lost: flag("job_lost")?,
+        job_removed: flag("job_removed")?,
+        interrupted_at: time("interrupted_at")?,
+        job_end: maybe_json(row, "job_end")?,
+        tool: maybe_json(row, "tool")?,
+        failure: maybe_json(row, "failure")?,
+        tail: maybe_text(row, "tail")?,
+        cursor: size("cursor")?,
+        skip: size("skip")?,
+        log_bytes: size("log_bytes")?,
+        phase: maybe_text(row, "phase")?,
+        document: None,
+    })
+}
+
+fn read_what(row: &AnyRow) -> Result<NewRun, StoreError> {
+    Ok(NewRun {
+        stack: StackName::parse(&text(row, "stack")?).map_err(unreadable)?,
+        path: RelPath::parse(&text(row, "path")?).map_err(unreadable)?,
+        head: CommitSha::parse(&text(row, "head")?).map_err(unreadable)?,
+        base: CommitSha::parse(&text(row, "base")?).map_err(unreadable)?,
+        tree: TreeId::parse(&text(row, "tree")?).map_err(unreadable)?,
+        inputs: text(row, "inputs")?,
+        detail: json(row, "detail")?,
+        options: json(row, "options")?,
+        request: maybe_text(row, "request")?,
+    })
+}
