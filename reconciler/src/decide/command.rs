@@ -198,3 +198,174 @@ fn cancel(scene: &Scene<'_>, select: &Selector, now: bool) -> Line {
     }
     Ok((runs.into_iter().map(|run| Step::Want { run, wanted }).collect(), None))
 }
+
+#[cfg(test)]
+mod tests {
+    use model::id::CommentId;
+    use model::run::RunState;
+
+    use super::super::sample::{self, SURVEYS};
+    use super::*;
+
+    fn said(world: &mut PullWorld, body: &str, change: impl FnOnce(&mut CommandRow)) -> String {
+        let mut row = CommandRow {
+            id: "c".to_owned(),
+            comment: Some(CommentId::new(1)),
+            author: "ann".to_owned(),
+            bot: false,
+            edited: false,
+            body: body.to_owned(),
+            created_at: model::time::Timestamp::from_seconds(50),
+            role: Some(Role::Write),
+            done: false,
+            outcome: None,
+        };
+        change(&mut row);
+        world.commands = vec![row];
+        match decide(world).as_slice() {
+            [Step::Answer { outcome, steps, .. }] => told(world, outcome.as_deref(), steps),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn told(world: &PullWorld, outcome: Option<&Outcome>, steps: &[Step]) -> String {
+        let Some(outcome) = outcome else { return "ignored".to_owned() };
+        let mut out = vec![match (outcome.accepted, outcome.refused) {
+            (_, true) => "👎".to_owned(),
+            (true, false) => "👀".to_owned(),
+            (false, false) => "?".to_owned(),
+        }];
+        out.extend(steps.iter().map(|step| match step {
+            Step::Create(run) => format!("plan {}", run.stack),
+            Step::Want { run, wanted } => {
+                let row = world.runs.iter().find(|row| row.id == *run).expect("a run of this world");
+                format!("{} {}", wanted.name(), row.what.stack)
+            }
+            other => format!("{other:?}"),
+        }));
+        out.extend(outcome.parts.iter().map(|part| match part {
+            ReplyPart::Refused { reason } => format!("refused: {reason}"),
+            ReplyPart::Error(error) => format!("error: {}", error.problem),
+            ReplyPart::Help { role, .. } => format!("help for {role:?}"),
+            ReplyPart::Status(_) => "status".to_owned(),
+            ReplyPart::Why { affected, .. } => format!("why of {}", affected.affected.len()),
+            ReplyPart::Version => "version".to_owned(),
+            ReplyPart::Config(text) => format!("config {}", text.lines().next().unwrap_or_default()),
+            ReplyPart::Done { message } => message.clone(),
+        }));
+        out.join(" · ")
+    }
+
+    fn plain(body: &str) -> String {
+        said(&mut sample::world(), body, |_| {})
+    }
+
+    #[test]
+    fn each_verb_does_its_work() {
+        let lines = [
+            "buildit plan",
+            "buildit plan -p other",
+            "buildit plan -p 'o*' -t prod",
+            "buildit plan -p netwrk",
+            "buildit plan -d nowhere",
+            "buildit cancel",
+            "buildit status",
+            "buildit why",
+            "buildit why -p dns",
+            "buildit config -p dns",
+            "buildit version",
+            "buildit help",
+            "buildit apply",
+            "/buildit pan",
+            "buildit help\nbuildit plan -p dns",
+        ];
+        let table: Vec<String> = lines.iter().map(|line| format!("{line}: {}", plain(line))).collect();
+        insta::assert_snapshot!(table.join("\n"), @r#"
+        buildit plan: 👀 · plan dns · plan network
+        buildit plan -p other: 👀 · plan other
+        buildit plan -p 'o*' -t prod: 👎 · refused: no stack is selected by this
+        buildit plan -p netwrk: 👎 · refused: there is no stack `netwrk` here; did you mean `network`?
+        buildit plan -d nowhere: 👎 · refused: no stack is selected by this
+        buildit cancel: 👎 · refused: no plan is queued or running
+        buildit status: 👀 · status
+        buildit why: 👀 · why of 2
+        buildit why -p dns: 👀 · why of 1
+        buildit config -p dns: 👀 · config stack "dns" path="dns"
+        buildit version: 👀 · version
+        buildit help: 👀 · help for Write
+        buildit apply: 👎 · refused: this version does not carry out `apply`
+        /buildit pan: 👎 · error: there is no command `pan`
+        buildit help
+        buildit plan -p dns: 👀 · plan dns · help for Write
+        "#);
+    }
+
+    #[test]
+    fn who_may_not_is_told_or_ignored() {
+        let who = |role, body: &str| said(&mut sample::world(), body, |row| row.role = Some(role));
+        for role in [Role::Read, Role::Triage] {
+            assert!(who(role, "buildit plan").starts_with("👎 · refused: `plan` needs the right to push"));
+            assert!(who(role, "buildit cancel").starts_with("👎 · refused: `cancel` needs"));
+            assert_eq!(who(role, "buildit status"), "👀 · status");
+        }
+        assert_eq!(who(Role::None, "buildit status"), "👎");
+        for role in [Role::Write, Role::Maintain, Role::Admin] {
+            assert_eq!(who(role, "buildit plan -p dns"), "👀 · plan dns");
+        }
+        assert_eq!(said(&mut sample::world(), "buildit plan", |row| row.bot = true), "ignored");
+        let edited = said(&mut sample::world(), "buildit plan", |row| row.edited = true);
+        assert!(edited.starts_with("👎 · refused: the comment was edited"), "{edited}");
+    }
+
+    #[test]
+    fn nothing_is_planned_where_nothing_may_be() {
+        for (name, change) in SURVEYS.iter().filter(|(name, _)| !["draft", "unaffected", "unconfigured"].contains(name))
+        {
+            let mut world = sample::world();
+            change(&mut world);
+            let answer = said(&mut world, "buildit plan -p dns", |_| {});
+            assert!(answer.starts_with("👎 · refused"), "{name}: {answer}");
+        }
+        let mut world = sample::world();
+        world.pull.snapshot.as_mut().expect("sampled").state = PullState::Closed;
+        assert_eq!(said(&mut world, "buildit plan", |_| {}), "👎 · refused: the pull request is not open");
+        assert_eq!(said(&mut world, "buildit status", |_| {}), "👀 · status");
+    }
+
+    #[test]
+    fn a_restricted_stack_is_planned_only_where_it_is_affected() {
+        let mut world = sample::world();
+        for stack in &mut world.pull.survey.as_mut().expect("sampled").stacks {
+            stack.stack.plan.restrict = true;
+        }
+        assert_eq!(said(&mut world, "buildit plan -p dns", |_| {}), "👀 · plan dns");
+        assert!(said(&mut world, "buildit plan -p other", |_| {}).starts_with("👎 · refused: `other` is not affected"));
+    }
+
+    #[test]
+    fn cancel_ends_what_is_live_and_only_that() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.runs[0].state = RunState::Planned;
+        assert_eq!(said(&mut world, "buildit cancel", |_| {}), "👀 · cancel network");
+        assert_eq!(said(&mut world, "buildit cancel --now", |_| {}), "👀 · cancel-now network");
+        assert_eq!(said(&mut world, "buildit cancel -p dns", |_| {}), "👎 · refused: no plan is queued or running");
+        world.runs[1].wanted = Wanted::Cancel;
+        assert_eq!(said(&mut world, "buildit cancel", |_| {}), "👎 · refused: no plan is queued or running");
+        assert_eq!(said(&mut world, "buildit cancel --now", |_| {}), "👀 · cancel-now network");
+    }
+
+    #[test]
+    fn a_command_is_answered_once_and_then_all_rests() {
+        for body in ["buildit plan", "buildit plan -p other", "buildit cancel", "buildit status", "/buildit nope"] {
+            let mut world = sample::world();
+            sample::settle(&mut world);
+            said(&mut world, body, |_| {});
+            for _ in 0..4 {
+                sample::settle(&mut world);
+            }
+            assert_eq!(super::super::pull::decide(&world), [], "{body}");
+            assert!(world.commands[0].done, "{body}");
+        }
+    }
+}
