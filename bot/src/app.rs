@@ -2,7 +2,11 @@
 //!
 //! Invariant: nothing is decided here. Whoever stops it, requests that began are answered first.
 
+pub mod demo;
 pub mod intake;
+mod leftovers;
+pub mod onlooker;
+pub mod preview;
 
 use std::future::{Future, IntoFuture as _};
 use std::io::ErrorKind;
