@@ -109,6 +109,8 @@ impl PullLine {
         let stacks = words::count(card.states.len(), "stack");
         let (rank, class, says) = if let Some(trouble) = &card.trouble {
             (0, "bad", trouble.clone())
+        } else if let Some(quiet) = &card.quiet {
+            (5, "still", quiet.clone())
         } else if failed > 0 {
             (0, "bad", format!("{failed} of {stacks} failed"))
         } else if card.risk == Risk::Data && changed > 0 {

@@ -15,7 +15,6 @@ pub(crate) mod pulls;
 pub(crate) mod runs;
 #[cfg(test)]
 mod tests;
-#[expect(dead_code, reason = "the pages read the rest next")]
 pub(crate) mod views;
 
 use std::sync::Arc;
