@@ -217,3 +217,6 @@ fn run_card(run: ListedRun) -> RunCard {
         millis: run.started_at.zip(run.ended_at).and_then(millis),
     }
 }
+
+#[cfg(test)]
+mod tests;

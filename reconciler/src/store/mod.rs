@@ -14,7 +14,7 @@ pub(crate) mod publications;
 pub(crate) mod pulls;
 pub(crate) mod runs;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod views;
 
 use std::sync::Arc;

@@ -1,16 +1,14 @@
-//! Lists for pages.
+//! Lists and pages on both databases.
 
-use model::id::{CommitSha, RunNumber};
-use model::plan::{Counts, Risk};
+use model::id::{InstallationId, RepoId};
 use model::pull::{PullSnapshot, PullState};
-use model::run::RunState;
 
 use super::*;
-use crate::brief::{PlanBrief, SurveyBrief};
-use crate::decide::{publish, sample};
+use crate::brief::PlanBrief;
+use crate::decide::sample;
 use crate::store::pulls::PullFacts;
-use crate::store::runs;
-use crate::views::{PullCard, Views};
+use crate::store::tests::{NOW, stores};
+use crate::store::{db, pulls};
 use crate::world::PullWorld;
 
 fn sha(digit: char) -> CommitSha {
