@@ -76,9 +76,9 @@ pub fn text(plan: &PlanDocument, format: Format) -> anyhow::Result<String> {
     })
 }
 
-/// The stable JSON form; `preview` shows plans in it too.
+/// The stable JSON form.
 #[derive(Serialize)]
-pub(super) struct Shown<'a> {
+struct Shown<'a> {
     counts: model::plan::Counts,
     risk: model::plan::Risk,
     complete: bool,
@@ -111,7 +111,7 @@ struct ShownOutput<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn of(plan: &'a PlanDocument) -> Self {
+    fn of(plan: &'a PlanDocument) -> Self {
         let change = |change: &'a Change| ShownChange {
             address: &change.address,
             action: change.action,

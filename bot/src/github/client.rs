@@ -62,9 +62,10 @@ type TokenKey = (InstallationId, String, Scope);
 /// GitHub as the App sees it.
 pub struct GitHub {
     pub(crate) options: GitHubOptions,
-    rest: Octocrab,
-    graphql: Octocrab,
-    graphql_path: &'static str,
+    transport: Octocrab,
+    /// What stands before each path of REST.
+    rest: String,
+    graphql: &'static str,
     clock: Arc<dyn Clock>,
     tokens: Mutex<HashMap<TokenKey, (SecretString, Timestamp)>>,
     slug: Mutex<Option<String>>,
@@ -104,10 +105,10 @@ impl GitHub {
     /// # Errors
     /// An `api_url` that is no URL, a machine without root certificates.
     pub fn new(options: GitHubOptions, clock: Arc<dyn Clock>) -> Result<Self, ForgeError> {
-        let (graphql_url, graphql_path) = options.graphql();
-        let rest = transport(&options.api_url)?;
-        let graphql = transport(&graphql_url)?;
-        Ok(Self { options, rest, graphql, graphql_path, clock, tokens: Mutex::default(), slug: Mutex::default() })
+        let (host, graphql) = options.graphql();
+        let rest = options.api_url.strip_prefix(&host).unwrap_or_default().to_owned();
+        let transport = transport(&host)?;
+        Ok(Self { options, transport, rest, graphql, clock, tokens: Mutex::default(), slug: Mutex::default() })
     }
 
     /// The App's slug, asked for once.
@@ -172,7 +173,7 @@ impl GitHub {
     pub(crate) async fn query(&self, repo: &RepoSnapshot, scope: Scope, query: Value) -> Result<Value, ForgeError> {
         let who = Who::Repo(repo, scope);
         let token = self.token_of(&who).await?;
-        let answer = self.exchange(&self.graphql, &token, Method::POST, self.graphql_path, Some(&query)).await;
+        let answer = self.exchange("", &token, Method::POST, self.graphql, Some(&query)).await;
         self.forget_refused(&who, &answer);
         let mut body = answer.map_err(Failure::into_error)?.body;
         let errors = body.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
@@ -250,7 +251,7 @@ impl GitHub {
 
     async fn exchange(
         &self,
-        transport: &Octocrab,
+        prefix: &str,
         token: &SecretString,
         method: Method,
         path: &str,
@@ -264,15 +265,16 @@ impl GitHub {
         bearer.set_sensitive(true);
         let builder = Request::builder()
             .method(method)
-            .uri(path)
+            .uri(format!("{prefix}{path}"))
             .header(header::AUTHORIZATION, bearer)
             .header(header::ACCEPT, "application/vnd.github+json")
             .header(header::USER_AGENT, concat!("buildit/", env!("CARGO_PKG_VERSION")))
             .header("X-GitHub-Api-Version", "2022-11-28");
-        let request = transport
+        let request = self
+            .transport
             .build_request(builder, body)
             .map_err(|error| Failure::of(ForgeError::Bug { message: format!("{what}: {error}") }))?;
-        let answer = tokio::time::timeout(PATIENCE, transport.send(request)).await;
+        let answer = tokio::time::timeout(PATIENCE, self.transport.send(request)).await;
         let answer = answer.map_err(|_| passing("no answer in 30 s".to_owned()))?.map_err(|e| passing(chain(&e)))?;
         let (head, body) = answer.into_parts();
         let bytes = tokio::time::timeout(PATIENCE, Limited::new(body, ANSWER_LIMIT).collect()).await;

@@ -4,7 +4,7 @@
 mod clone;
 mod explain;
 mod github;
-mod serving;
 mod source;
 mod tidy;
+mod town;
 mod webhook;

@@ -74,4 +74,4 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
 }
 
 #[cfg(test)]
-pub(crate) mod sample;
+mod sample;

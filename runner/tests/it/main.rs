@@ -1,6 +1,5 @@
 //! Integration tests of the runner: one binary.
 
-mod applying;
 mod engine;
 mod executor;
 mod lab;

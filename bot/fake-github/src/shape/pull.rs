@@ -25,7 +25,7 @@ pub(crate) fn label(model: &Model, repository: u64, name: &str) -> Result<Value,
         "name": name,
         "color": "ededed",
         "default": false,
-        "description": null,
+        "description": "",
     }))
 }
 

@@ -1,0 +1,99 @@
+//! The trap around GitHub.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
+use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
+use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::pull::{PullSnapshot, RepoSnapshot, Role};
+use model::time::Timestamp;
+
+use super::{Around, Trap};
+
+impl Trap {
+    pub(crate) fn around_read(self: &Arc<Self>, port: Arc<dyn ForgeRead>) -> Arc<dyn ForgeRead> {
+        Arc::new(Around { port, trap: self.clone() })
+    }
+
+    pub(crate) fn around_write(self: &Arc<Self>, port: Arc<dyn ForgeWrite>) -> Arc<dyn ForgeWrite> {
+        Arc::new(Around { port, trap: self.clone() })
+    }
+}
+
+#[async_trait]
+impl ForgeRead for Around<dyn ForgeRead> {
+    async fn repositories(&self) -> Result<Vec<RepoSnapshot>, ForgeError> {
+        self.trap.call("repositories", self.port.repositories()).await
+    }
+    async fn repository(&self, installation: InstallationId, name: &RepoName) -> Result<RepoSnapshot, ForgeError> {
+        self.trap.call("repository", self.port.repository(installation, name)).await
+    }
+    async fn pull(&self, repo: &RepoSnapshot, number: PullNumber) -> Result<PullSnapshot, ForgeError> {
+        self.trap.call("pull", self.port.pull(repo, number)).await
+    }
+    async fn open_pulls(&self, repo: &RepoSnapshot) -> Result<Vec<PullListing>, ForgeError> {
+        self.trap.call("open_pulls", self.port.open_pulls(repo)).await
+    }
+    async fn branch(&self, repo: &RepoSnapshot, branch: &str) -> Result<Option<BranchSnapshot>, ForgeError> {
+        self.trap.call("branch", self.port.branch(repo, branch)).await
+    }
+    async fn comments(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<CommentSnapshot>, ForgeError> {
+        self.trap.call("comments", self.port.comments(repo, number, since)).await
+    }
+    async fn role(&self, repo: &RepoSnapshot, login: &str) -> Result<Role, ForgeError> {
+        self.trap.call("role", self.port.role(repo, login)).await
+    }
+    async fn credential(&self, repo: &RepoSnapshot) -> Result<GitCredential, ForgeError> {
+        self.trap.call("credential", self.port.credential(repo)).await
+    }
+    async fn slug(&self) -> Result<String, ForgeError> {
+        self.trap.call("slug", self.port.slug()).await
+    }
+}
+
+#[async_trait]
+impl ForgeWrite for Around<dyn ForgeWrite> {
+    fn render_version(&self) -> u32 {
+        self.port.render_version()
+    }
+    async fn put_check(
+        &self,
+        repo: &RepoSnapshot,
+        commit: &CommitSha,
+        check: &Check,
+        known: Option<CheckRunId>,
+    ) -> Result<CheckRunId, ForgeError> {
+        self.trap.call("put_check", self.port.put_check(repo, commit, check, known)).await
+    }
+    async fn put_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        known: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError> {
+        self.trap.call("put_summary", self.port.put_summary(repo, number, summary, known)).await
+    }
+    async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
+        self.trap.call("put_reply", self.port.put_reply(repo, number, reply)).await
+    }
+    async fn react(&self, repo: &RepoSnapshot, comment: CommentId, reaction: Reaction) -> Result<(), ForgeError> {
+        self.trap.call("react", self.port.react(repo, comment, reaction)).await
+    }
+    async fn minimize(&self, repo: &RepoSnapshot, comment: CommentId) -> Result<(), ForgeError> {
+        self.trap.call("minimize", self.port.minimize(repo, comment)).await
+    }
+    async fn checks(
+        &self,
+        repo: &RepoSnapshot,
+        commit: &CommitSha,
+    ) -> Result<Vec<(CheckName, CheckRunId)>, ForgeError> {
+        self.trap.call("checks", self.port.checks(repo, commit)).await
+    }
+}
