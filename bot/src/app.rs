@@ -2,7 +2,16 @@
 //!
 //! Invariant: nothing is decided here. Whoever stops it, requests that began are answered first.
 
+mod data;
+pub mod demo;
+pub mod executor;
 pub mod intake;
+mod leftovers;
+mod loops;
+pub mod onlooker;
+pub mod preview;
+pub mod reads;
+pub mod server;
 
 use std::future::{Future, IntoFuture as _};
 use std::io::ErrorKind;

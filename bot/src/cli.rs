@@ -5,13 +5,16 @@
 
 pub mod check;
 pub mod clone;
+pub mod demo;
 pub mod diagnostics;
 pub mod explain;
 pub mod fmt;
 pub mod folder;
 pub mod init;
 pub mod job;
+pub mod preview;
 pub mod show;
+pub mod tools;
 mod version;
 
 use std::path::PathBuf;
@@ -61,6 +64,10 @@ enum Command {
     Fmt(fmt::FmtArgs),
     /// Say which stacks a change affects, and the file, rule and line that decided
     Explain(explain::ExplainArgs),
+    /// Show the whole way of a pull request on this machine, without a GitHub account
+    Demo(demo::DemoArgs),
+    /// Plan what a change affects, on a clone on this disk, and print the comment
+    Preview(preview::PreviewArgs),
     /// Render a plan document as the comment on GitHub would
     Show(show::ShowArgs),
     /// Print the version
@@ -96,6 +103,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(args) => Ok(findings(check::run(&args, &mut std::io::stdout().lock())?).into()),
         Command::Fmt(args) => Ok(findings(fmt::run(&args, &mut std::io::stdout().lock())?).into()),
         Command::Explain(args) => Ok(explain::run(&args, &mut std::io::stdout().lock())?.into()),
+        Command::Demo(args) => Ok(demo::run(&args, &mut std::io::stdout().lock())?.into()),
+        Command::Preview(args) => preview::run(&args, &mut std::io::stdout().lock()),
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;
             Ok(Exit::Clean.into())

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
-use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::publication::{Check, CheckName, PullView, Reaction, Reply, Summary, View};
 use model::pull::RepoSnapshot;
 use model::pull::{PullSnapshot, PullState, Role};
 use model::time::Timestamp;
@@ -45,6 +45,26 @@ pub struct Published {
     pub checks: Vec<Check>,
     /// The comment.
     pub summary: Option<Summary>,
+}
+
+impl Published {
+    /// Where the pull request stands, by its aggregate check.
+    pub fn view(&self) -> Option<&PullView> {
+        self.checks.iter().find_map(|check| match &check.view {
+            View::Pull(view) => Some(&**view),
+            View::Stack(_) => None,
+        })
+    }
+
+    /// Has the aggregate check a conclusion?
+    pub fn is_concluded(&self) -> bool {
+        self.view().is_some_and(|view| render::pull_verdict(view).status.conclusion.is_some())
+    }
+
+    /// The title of the aggregate check.
+    pub fn title(&self) -> Option<String> {
+        self.view().map(|view| render::pull_verdict(view).title)
+    }
 }
 
 /// The forge.
@@ -221,7 +241,7 @@ fn run_id(place: usize) -> CheckRunId {
 
 #[cfg(test)]
 mod tests {
-    use model::publication::{Standing, View};
+    use model::publication::Standing;
 
     use super::*;
     use crate::render::sample;

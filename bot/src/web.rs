@@ -20,6 +20,8 @@ mod view;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 
@@ -55,10 +57,22 @@ pub fn router(state: WebState) -> Router {
         .route("/r/{number}/events", get(log::events))
         .fallback(errors::missing)
         .layer(from_fn_with_state(state.clone(), access::guard))
-        .with_state(state);
+        .with_state(state.clone());
     Router::new()
         .route("/healthz", get(async || "ok\n"))
+        .merge(Router::new().route("/readyz", get(ready)).with_state(state))
         .route("/assets/{name}", get(assets::serve))
         .merge(pages)
         .layer(from_fn(access::headers))
+}
+
+/// Can requests be answered? For load balancers, so that it is open to all and says no cause.
+async fn ready(State(state): State<WebState>) -> (StatusCode, &'static str) {
+    match state.reads.ready().await {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "not ready");
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+        }
+    }
 }

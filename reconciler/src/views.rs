@@ -3,14 +3,20 @@
 //! Invariant: reads only, and each answer is of one moment. What it says of a pull request is the same value that
 //! its comment on GitHub is made of.
 
-use model::id::{PullNumber, RepoName, RunId, RunNumber, StackName};
+use model::id::{CommitSha, PullNumber, RepoName, RunId, RunNumber, StackName};
 use model::plan::{Counts, Risk};
+use model::publication::{PullView, StackRow};
 use model::run::{RunState, Wanted};
 use model::time::Timestamp;
 
 use crate::brief::SurveyBrief;
+use crate::decide::publish;
+use crate::observe;
 use crate::store::views::{ListedPull, ListedRun, NewestRun};
-use crate::store::{Store, StoreError, views};
+use crate::store::{Store, StoreError, runs, views};
+
+/// The page of a pull request lists so many runs.
+const RUNS: u32 = 200;
 
 /// A line of the list of pull requests.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,11 +64,36 @@ pub struct RunCard {
     pub millis: Option<u64>,
 }
 
+/// A pull request's page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PullPage {
+    /// Its title, as written.
+    pub title: String,
+    /// The author's login.
+    pub author: String,
+    /// Where it stands: the same value that the comment is made of.
+    pub view: PullView,
+    /// Earlier and current runs, the newest first.
+    pub runs: Vec<RunCard>,
+}
+
+/// A run's page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunPage {
+    /// The list's line of it.
+    pub card: RunCard,
+    /// The head that it plans.
+    pub head: CommitSha,
+    /// The same value that the comment's row is made of.
+    pub row: StackRow,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// Reads for pages. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Views {
     store: Store,
-    #[expect(dead_code, reason = "the page of a pull request, its reader, comes with `observe`")]
     public_url: String,
 }
 
@@ -89,6 +120,29 @@ impl Views {
     pub async fn recent_runs(&self, limit: u32) -> Result<Vec<RunCard>, StoreError> {
         let runs = views::runs(&mut *self.store.read().await?, limit).await?;
         Ok(runs.into_iter().map(run_card).collect())
+    }
+
+    /// One pull request; `None` when it is not known, or its repository has no configuration.
+    pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Option<PullPage>, StoreError> {
+        let mut tx = self.store.snapshot().await?;
+        let Some(repo) = views::repo_with(&mut tx, repo, number).await? else { return Ok(None) };
+        let Some(world) = observe::pull(&mut tx, repo, number, &self.public_url).await? else { return Ok(None) };
+        let (Some(view), Some(snapshot)) = (publish::view(&world), world.pull.snapshot) else { return Ok(None) };
+        let runs = views::runs_of(&mut tx, repo, number, RUNS).await?;
+        let runs = runs.into_iter().map(run_card).collect();
+        Ok(Some(PullPage { title: snapshot.title, author: snapshot.author, view, runs }))
+    }
+
+    /// One run.
+    pub async fn run(&self, number: RunNumber) -> Result<Option<RunPage>, StoreError> {
+        let mut tx = self.store.snapshot().await?;
+        let Some(listed) = views::run(&mut tx, number).await? else { return Ok(None) };
+        let Some(mut run) = runs::by_number(&mut tx, number).await? else { return Ok(None) };
+        run.document = runs::document(&mut tx, run.id).await?;
+        let world = observe::pull(&mut tx, run.repo, run.pull, &self.public_url).await?;
+        let Some(world) = world else { return Ok(None) };
+        let row = publish::of_run(&world, &run);
+        Ok(Some(RunPage { card: run_card(listed), head: run.what.head, row, ended_at: run.ended_at }))
     }
 
     /// Which run has that number?
@@ -163,3 +217,6 @@ fn run_card(run: ListedRun) -> RunCard {
         millis: run.started_at.zip(run.ended_at).and_then(millis),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,10 +78,10 @@ async fn routed(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
     if path == "/api/graphql" {
         return graphql(shared, text(&head.headers, "authorization"), body).await;
     }
-    if let Some((repository, action)) = path.trim_start_matches('/').split_once(".git/") {
+    if let Some((repository, action)) = git_path(&path) {
         let request = GitRequest {
-            repository: repository.to_owned(),
-            action: action.to_owned(),
+            repository,
+            action,
             service: query.get("service").cloned(),
             protocol: text(&head.headers, "git-protocol"),
             authorization: text(&head.headers, "authorization"),
@@ -94,6 +94,18 @@ async fn routed(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
     // A browser names the page that sent a form; another page's form is not taken.
     let origin = text(&head.headers, "origin");
     page(shared, head.method == axum::http::Method::POST, path, form, origin).await
+}
+
+/// The repository and what git wants of it; as on GitHub the ending `.git` may be left out.
+fn git_path(path: &str) -> Option<(String, String)> {
+    let path = path.trim_start_matches('/');
+    let ended = path.split_once(".git/");
+    let wanted = ["info/refs", "git-upload-pack", "git-receive-pack"];
+    let bare = || {
+        let found = wanted.iter().find_map(|action| Some((path.strip_suffix(action)?.strip_suffix('/')?, *action)));
+        found.filter(|(repository, _)| repository.split('/').count() == 2)
+    };
+    ended.or_else(bare).map(|(repository, action)| (repository.to_owned(), action.to_owned()))
 }
 
 async fn page(

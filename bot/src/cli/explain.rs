@@ -135,7 +135,8 @@ fn human(args: &ExplainArgs, survey: &Survey, affected: &Affected) -> String {
 
 fn stack(text: &mut String, word: &str, one: &AffectedStack) {
     // Writing to a String cannot fail.
-    writeln!(text, "{word}  {}  ({})", one.stack, one.path).ok();
+    let path = if one.path.is_root() { "." } else { one.path.as_str() };
+    writeln!(text, "{word}  {}  ({path})", one.stack).ok();
     for why in &one.why {
         let at = why.at.as_ref().map_or_else(String::new, |at| format!("   {at}"));
         writeln!(text, "    {:<48} {}{at}", why.file, why.rule).ok();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Args;
 use model::config::Layout;
+use model::id::StackName;
 
 use super::folder;
 
@@ -74,10 +75,15 @@ fn configuration(layout: &Layout, approvers: &[String]) -> String {
         if index == 0 {
             text.push_str("\n// without a backend, cloud or provider block; remove those that are modules\n");
         }
-        if path.is_root() {
-            text.push_str("stack root {\n    path \".\"\n}\n");
-        } else {
-            let _ = writeln!(text, "stack {:?}", path.as_str());
+        match StackName::parse(path.as_str()) {
+            _ if path.is_root() => text.push_str("stack root {\n    path \".\"\n}\n"),
+            Ok(name) => {
+                let _ = writeln!(text, "stack {:?}", name.as_str());
+            }
+            // Paths may hold what names may not, such as spaces.
+            Err(_) => {
+                let _ = writeln!(text, "stack {:?} {{\n    path {:?}\n}}", legal(path.as_str()), path.as_str());
+            }
         }
     }
     let who = if approvers.is_empty() { String::new() } else { format!(" {{ any-of {} }}", approvers.join(" ")) };
@@ -86,6 +92,13 @@ fn configuration(layout: &Layout, approvers: &[String]) -> String {
         "\ndefaults {{\n    apply on=merge\n    require {{\n        approvals 1{who}\n        undiverged\n        checks-passed\n    }}\n}}\n"
     );
     text
+}
+
+/// The path with `-` in the place of everything that a stack's name may not hold.
+fn legal(path: &str) -> String {
+    let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let name: String = path.chars().map(|c| if kept(c) { c } else { '-' }).collect();
+    name.trim_start_matches('-').replace("..", "-")
 }
 
 #[cfg(test)]
@@ -100,6 +113,7 @@ mod tests {
         for (path, text) in [
             ("a/main.tf", "provider \"local\" {}\nmodule \"m\" {\n  source = \"../mod\"\n}\n"),
             ("b/main.tf", "resource \"terraform_data\" \"x\" {}\n"),
+            ("c d/e/main.tf", "resource \"terraform_data\" \"x\" {}\n"),
             ("mod/main.tf", "variable \"x\" {}\n"),
         ] {
             fs::create_dir_all(dir.path().join(path).parent().expect("above")).expect("folder");
@@ -112,7 +126,7 @@ mod tests {
         let repo = folder::name(dir.path()).expect("name");
         let input = ResolveInput { repo: &repo, config: &parsed.config, organisation: None, layout: &layout };
         let names: Vec<String> = resolve(input).stacks.iter().map(|stack| stack.name.to_string()).collect();
-        assert_eq!(names, ["a", "b"]);
+        assert_eq!(names, ["a", "b", "c-d/e"]);
     }
 
     #[test]

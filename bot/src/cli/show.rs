@@ -76,9 +76,9 @@ pub fn text(plan: &PlanDocument, format: Format) -> anyhow::Result<String> {
     })
 }
 
-/// The stable JSON form.
+/// The stable JSON form; `preview` shows plans in it too.
 #[derive(Serialize)]
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     counts: model::plan::Counts,
     risk: model::plan::Risk,
     complete: bool,
@@ -111,7 +111,7 @@ struct ShownOutput<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn of(plan: &'a PlanDocument) -> Self {
+    pub(super) fn of(plan: &'a PlanDocument) -> Self {
         let change = |change: &'a Change| ShownChange {
             address: &change.address,
             action: change.action,

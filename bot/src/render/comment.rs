@@ -392,8 +392,8 @@ fn footer(view: &PullView) -> String {
     }
     if !view.url.is_empty() {
         parts.push(link("pull request page", &view.url));
+        parts.push("<code>buildit help</code>".to_owned());
     }
-    parts.push("<code>buildit help</code>".to_owned());
     format!("<sub>{}</sub>\n", parts.join(" · "))
 }
 

@@ -32,7 +32,8 @@ pub fn terminal(summary: &Summary) -> String {
                 out.push_str(&details(row));
             }
         }
-        Standing::ConfigErrors(found) => {
+        // One error stands in the headline already.
+        Standing::ConfigErrors(found) if found.errors().count() > 1 => {
             for diagnostic in found {
                 let place = diagnostic.span.as_ref().map(|span| format!("{span}: ")).unwrap_or_default();
                 out.push_str(&format!("  {}{}\n", one_line(&place), one_line(&diagnostic.summary)));

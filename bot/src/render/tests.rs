@@ -146,7 +146,7 @@ fn headlines_and_next_steps() {
         **Next:** review the plan. This version does not apply.
     one planned: `network`: 1 to add, 1 to change, nothing destroyed
         **Next:** review the plan. This version does not apply.
-    destroys data: 2 stacks: 2 with changes · **1 database would be destroyed**
+    destroys data: 2 stacks change: 1 to add, 1 to change, **1 to replace** · **1 database would be destroyed**
         **Next:** review the plan. This version does not apply.
     one destroys: `database`: **1 to replace** · **1 database would be destroyed**
         **Next:** review the plan. This version does not apply.

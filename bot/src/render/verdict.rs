@@ -260,15 +260,16 @@ fn ended_headline(tally: &Tally, stacks: &str, danger: Option<&str>) -> String {
         (tally.superseded, "replaced by a newer push"),
         (tally.unchanged, "unchanged"),
     ];
-    if tally.planned() == tally.unchanged
-        && rest.iter().filter(|(number, _)| *number > 0).count() == 1
-        && tally.unchanged > 0
-    {
+    let alike = rest.iter().filter(|(number, _)| *number > 0).count() == 1;
+    if alike && tally.unchanged > 0 {
         return format!("No changes in {stacks}");
+    }
+    let danger = danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger))).unwrap_or_default();
+    if alike && tally.changed > 0 {
+        return format!("{stacks} change: {}{danger}", words::sentence(tally.counts));
     }
     let parts: Vec<String> =
         rest.iter().filter(|(number, _)| *number > 0).map(|(number, words)| format!("{number} {words}")).collect();
-    let danger = danger.map(|danger| format!(" · **{} would be destroyed**", inline(danger))).unwrap_or_default();
     format!("{stacks}: {}{danger}", parts.join(", "))
 }
 

@@ -2,16 +2,14 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use model::id::{CommitSha, PullNumber, RepoName, RunNumber, StackName};
-use model::plan::{Counts, Risk};
-use model::publication::{PullView, StackRow};
-use model::run::RunState;
-use model::time::Timestamp;
+use model::id::{PullNumber, RepoName, RunNumber};
+use model::publication::PullView;
+pub use reconciler::views::{PullCard, RunCard, RunPage};
 
 /// Reads for pages. Every answer is as new as the rows are.
 #[async_trait]
 pub trait Reads: Send + Sync {
-    /// Pull requests with runs, the newest change first.
+    /// Open pull requests with something to say, the newest change first.
     async fn recent_pulls(&self, limit: u32) -> Result<Vec<PullCard>, ReadError>;
     /// Runs, the newest first.
     async fn recent_runs(&self, limit: u32) -> Result<Vec<RunCard>, ReadError>;
@@ -19,6 +17,8 @@ pub trait Reads: Send + Sync {
     async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Option<PullPage>, ReadError>;
     /// One run.
     async fn run(&self, number: RunNumber) -> Result<Option<RunPage>, ReadError>;
+    /// Do rows answer at all?
+    async fn ready(&self) -> Result<(), ReadError>;
     /// Masked output of a run from the byte `from` on, at most `limit` bytes; `None` without such a run.
     async fn log(&self, number: RunNumber, from: u64, limit: usize) -> Result<Option<LogWindow>, ReadError>;
 }
@@ -27,50 +27,6 @@ pub trait Reads: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("failed to read rows for a page")]
 pub struct ReadError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
-
-/// A line of the list of pull requests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PullCard {
-    /// The repository.
-    pub repo: RepoName,
-    /// Its number.
-    pub number: PullNumber,
-    /// Its title, as written.
-    pub title: String,
-    /// The author's login.
-    pub author: String,
-    /// Last change.
-    pub updated_at: Timestamp,
-    /// Why there are no runs ("configuration error"), when something stands in the way.
-    pub trouble: Option<String>,
-    /// The states of its current runs.
-    pub states: Vec<RunState>,
-    /// The worst risk among its plans.
-    pub risk: Risk,
-}
-
-/// A line of the list of runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunCard {
-    /// Its number.
-    pub number: RunNumber,
-    /// The repository.
-    pub repo: RepoName,
-    /// The pull request.
-    pub pull: PullNumber,
-    /// The stack.
-    pub stack: StackName,
-    /// Where it is.
-    pub state: RunState,
-    /// What the plan would do, once known.
-    pub counts: Option<Counts>,
-    /// How dangerous that is.
-    pub risk: Risk,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// Wall clock time of its job in milliseconds, once ended.
-    pub millis: Option<u64>,
-}
 
 /// A pull request's page.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,19 +41,6 @@ pub struct PullPage {
     pub view: PullView,
     /// Earlier and current runs, the newest first.
     pub runs: Vec<RunCard>,
-}
-
-/// A run's page.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RunPage {
-    /// The list's line of it.
-    pub card: RunCard,
-    /// The head that it plans.
-    pub head: CommitSha,
-    /// The same value that the comment's row is made of.
-    pub row: StackRow,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
 }
 
 /// A piece of a log.

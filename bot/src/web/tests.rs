@@ -65,6 +65,7 @@ impl Reads for Rows {
             author: "ana".to_owned(),
             updated_at: Timestamp::from_seconds(1_795_000_000 - number),
             trouble: trouble.map(str::to_owned),
+            quiet: (number == 140).then(|| "a draft: nothing planned yet".to_owned()),
             states: states.to_vec(),
             risk,
         };
@@ -75,6 +76,7 @@ impl Reads for Rows {
             pull(143, "Move logs to the new account", None, &[Planning, Planned], Risk::Low),
             pull(142, "Upgrade postgres to 16.3", None, &[Failed, Planned, NoChange], Risk::Data),
             pull(141, "Require two approvals", Some("stacks.kdl:12: unknown node \"aproval\""), &[], Risk::None),
+            pull(140, "Try another region", None, &[], Risk::None),
         ])
     }
     async fn recent_runs(&self, _limit: u32) -> Result<Vec<RunCard>, ReadError> {
@@ -115,6 +117,9 @@ impl Reads for Rows {
         let row = sample::row(&stack, number.get(), status);
         let ended_at = card.state.is_terminal().then(|| Timestamp::from_seconds(1_795_000_041));
         Ok(Some(RunPage { card, head: sample::sha("a1b2c3d4"), row, ended_at }))
+    }
+    async fn ready(&self) -> Result<(), ReadError> {
+        if self.broken { Err(ReadError("the password of the database is hunter2".into())) } else { Ok(()) }
     }
     async fn log(&self, number: RunNumber, from: u64, limit: usize) -> Result<Option<LogWindow>, ReadError> {
         if self.run(number).await?.is_none() {
@@ -177,8 +182,9 @@ async fn only_this_machine_reads_without_the_setting() {
             let wanted = if path == "/nothing" && wanted == 200 { 404 } else { wanted };
             assert_eq!(status, wanted, "{peer} {host} {extra:?} {path}");
         }
-        let health = get_from(app(rows(), false), peer, host, "/healthz", extra).await;
-        assert_eq!(health.status(), 200);
+        for path in ["/healthz", "/readyz"] {
+            assert_eq!(get_from(app(rows(), false), peer, host, path, extra).await.status(), 200, "{path}");
+        }
     }
     let unknown = app(rows(), false).oneshot(Request::get("/").body(Body::empty()).expect("a request")).await;
     assert_eq!(unknown.expect("infallible").status(), 403, "a peer that is not known is a distant one");
@@ -190,7 +196,7 @@ async fn only_this_machine_reads_without_the_setting() {
 
 #[tokio::test]
 async fn every_answer_carries_the_headers() {
-    for path in ["/", "/r/1045", "/nothing", "/healthz", "/assets/none", "/r/1045/log"] {
+    for path in ["/", "/r/1045", "/nothing", "/healthz", "/readyz", "/assets/none", "/r/1045/log"] {
         let response = get_from(app(rows(), false), "127.0.0.1:1", "localhost", path, None).await;
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
         let policy = header("content-security-policy");
@@ -221,6 +227,7 @@ async fn pages_say_what_is_there() {
     let at = |needle: &str| html.find(needle).unwrap_or_else(|| panic!("{needle}"));
     assert!(at("unknown node") < at("Add a private subnet"), "what stops comes before what changes");
     assert!(at("Upgrade postgres") < at("Add a private subnet"));
+    assert!(at("<h2>Others</h2>") < at("a draft: nothing planned yet"));
 
     let (status, html) = page(rows(), "/acme/infra/pull/142").await;
     assert_eq!(status, 200);
@@ -259,6 +266,12 @@ async fn what_is_not_there_is_404_and_a_failure_tells_nothing() {
     let (status, html) = page(Rows { broken: true, ..rows() }, "/").await;
     assert_eq!(status, 500);
     assert!(!html.contains("hunter2"));
+    let broken = Rows { broken: true, ..rows() };
+    assert_eq!(page(broken.clone(), "/healthz").await.0, 200, "alive");
+    assert_eq!(
+        page(broken, "/readyz").await,
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -107,17 +107,20 @@ impl PullLine {
         let busy = number(|state| !state.is_terminal());
         let changed = number(|state| state == RunState::Planned);
         let stacks = words::count(card.states.len(), "stack");
+        let change = if changed == 1 { "changes" } else { "change" };
         let (rank, class, says) = if let Some(trouble) = &card.trouble {
             (0, "bad", trouble.clone())
+        } else if let Some(quiet) = &card.quiet {
+            (5, "still", quiet.clone())
         } else if failed > 0 {
             (0, "bad", format!("{failed} of {stacks} failed"))
         } else if card.risk == Risk::Data && changed > 0 {
-            (1, "danger", format!("would destroy data; {changed} of {stacks} change"))
+            (1, "danger", format!("would destroy data; {changed} of {stacks} {change}"))
         } else if busy > 0 {
             (3, "busy", format!("planning {stacks}: {} done", card.states.len() - busy))
         } else if changed > 0 {
             let class = if card.risk >= Risk::High { "danger" } else { "good" };
-            (2, class, format!("review: {changed} of {stacks} change"))
+            (2, class, format!("review: {changed} of {stacks} {change}"))
         } else if card.states.is_empty() {
             (5, "still", "no stacks affected".to_owned())
         } else {

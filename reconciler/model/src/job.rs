@@ -9,13 +9,16 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{FileName, RelPath};
+use crate::id::{FileName, JobName, RelPath};
 use crate::time::Timestamp;
 
 /// What to run. Holds secrets: not serialisable, rebuilt at each start, values never in `Debug`.
 pub struct JobSpec {
     /// The files that the steps see, as one tar stream from `Source::tar`, unpacked below the job's root.
     pub source: SourceTree,
+    /// The steps see their files at the absolute path at which the job of this name saw its own; `None`: at a path
+    /// of their own. That job must have been removed.
+    pub place: Option<JobName>,
     /// Steps in order; the first that ends with a code outside of its `ok` ends the job.
     pub steps: Vec<Step>,
     /// Plain environment of all steps. Nothing else is inherited but what the executor lists.

@@ -237,6 +237,17 @@ mod tests {
     }
 }
 
+/// A resource instance that an apply has done. The id is what an import needs should the state be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedItem {
+    /// Its address.
+    pub address: String,
+    /// What was done.
+    pub action: Action,
+    /// The attribute that identifies it, usually `id`, and its value.
+    pub id: Option<(String, String)>,
+}
+
 /// Flags of `buildit plan`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanOptions {

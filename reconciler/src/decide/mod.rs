@@ -74,4 +74,4 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
 }
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;

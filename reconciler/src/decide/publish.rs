@@ -118,7 +118,6 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
         None => RowStatus::NotYet(needs),
     };
     let planned = matches!(status, RowStatus::Planned(_) | RowStatus::NoChange);
-    let stateful = stack.stack.state.is_some() || stack.directory.backend.is_some() || stack.directory.cloud;
     StackRow {
         stack: stack.stack.name.clone(),
         path: stack.stack.path.clone(),
@@ -127,8 +126,27 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
         tool: run.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
         millis: run.and_then(millis),
         since_last: run.filter(|_| planned).and_then(|run| since_last(world, survey, run)),
-        state_known: planned.then_some(stateful),
+        state_known: planned.then(|| has_state(stack)),
     }
+}
+
+/// One run as it was made, whatever the pull request shows now.
+pub(crate) fn of_run(world: &PullWorld, run: &RunRow) -> StackRow {
+    let planned = matches!(run.state, RunState::Planned | RunState::NoChange);
+    StackRow {
+        stack: run.what.stack.clone(),
+        path: run.what.path.clone(),
+        run: Some(RunLink { number: run.number, url: run_url(world, run.number) }),
+        status: status(world, run),
+        tool: run.tool.as_ref().map(|tool| (tool.tool, tool.version.clone())),
+        millis: millis(run),
+        since_last: planned.then(|| compared(world, run)).flatten(),
+        state_known: planned.then(|| has_state(&run.what.detail.surveyed)),
+    }
+}
+
+fn has_state(stack: &SurveyedStack) -> bool {
+    stack.stack.state.is_some() || stack.directory.backend.is_some() || stack.directory.cloud
 }
 
 fn run_url(world: &PullWorld, number: RunNumber) -> String {
@@ -177,6 +195,11 @@ fn since_last(world: &PullWorld, survey: &Survey, run: &RunRow) -> Option<SinceL
     if run.what.head != survey.head {
         return Some(SinceLast { head: run.what.head.clone(), changed: Vec::new() });
     }
+    compared(world, run)
+}
+
+/// Compares with the newest plan of the stack that was made before, for another head.
+fn compared(world: &PullWorld, run: &RunRow) -> Option<SinceLast> {
     let earlier = |old: &&RunRow| {
         old.what.stack == run.what.stack
             && old.number < run.number

@@ -126,7 +126,7 @@ fn surveyed() -> Survey {
 }
 
 /// Two of three stacks are affected; nothing ran yet.
-pub(super) fn world() -> PullWorld {
+pub(crate) fn world() -> PullWorld {
     let repo = RepoId::new(1);
     let mut world = PullWorld {
         base_url: "https://b".to_owned(),
@@ -160,14 +160,14 @@ pub(super) fn world() -> PullWorld {
 }
 
 /// A new head, surveyed with the same inputs.
-pub(super) fn push(world: &mut PullWorld, head: char) {
+pub(crate) fn push(world: &mut PullWorld, head: char) {
     facts(world).head = sha(head);
     survey(world).head = sha(head);
     world.pull.survey_key = super::survey_key(world);
 }
 
 /// Carries the decision out once, as the engine would.
-pub(super) fn settle(world: &mut PullWorld) {
+pub(crate) fn settle(world: &mut PullWorld) {
     for step in decide(world) {
         carry_out(world, step);
     }
@@ -228,7 +228,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
 }
 
 /// A plan with these fingerprint items.
-pub(super) fn document(items: &[(&str, &str)]) -> PlanDocument {
+pub(crate) fn document(items: &[(&str, &str)]) -> PlanDocument {
     let items = items.iter().map(|(key, hash)| ((*key).to_owned(), (*hash).to_owned())).collect();
     PlanDocument {
         counts: Counts::default(),

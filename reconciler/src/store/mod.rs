@@ -14,8 +14,7 @@ pub(crate) mod publications;
 pub(crate) mod pulls;
 pub(crate) mod runs;
 #[cfg(test)]
-mod tests;
-#[expect(dead_code, reason = "the pages read the rest next")]
+pub(crate) mod tests;
 pub(crate) mod views;
 
 use std::sync::Arc;

@@ -113,7 +113,6 @@ pub(crate) async fn by_id(conn: &mut Conn, id: RunId) -> Result<Option<RunRow>, 
 }
 
 /// The run of that number, without its document.
-#[expect(dead_code, reason = "the pages read it next")]
 pub(crate) async fn by_number(conn: &mut Conn, number: RunNumber) -> Result<Option<RunRow>, StoreError> {
     db::optional(conn, select!("where number=$1").bind(number.get())).await?.as_ref().map(read).transpose()
 }
@@ -147,7 +146,6 @@ pub(crate) async fn set_document(conn: &mut Conn, id: RunId, document: &PlanDocu
 }
 
 /// What a run's plan says.
-#[expect(dead_code, reason = "the pages read it next")]
 pub(crate) async fn document(conn: &mut Conn, id: RunId) -> Result<Option<PlanDocument>, StoreError> {
     let row = db::optional(conn, sql("select document from plans where run=$1").bind(id.to_string())).await?;
     row.map(|row| json(&row, "document")).transpose()

@@ -1,7 +1,6 @@
 //! The same suite on SQLite and, when `BUILDIT_TEST_POSTGRES` names one, on PostgreSQL.
 
 mod sealed;
-mod views;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,10 @@ impl Clock for Fixed {
     }
 }
 
-const NOW: Timestamp = Timestamp::from_seconds(1_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_seconds(1_000);
 
 /// An empty store per database that is there.
-async fn stores(test: &str) -> Vec<(Store, Option<tempfile::TempDir>)> {
+pub(crate) async fn stores(test: &str) -> Vec<(Store, Option<tempfile::TempDir>)> {
     let dir = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", dir.path().join("buildit.db").display());
     let mut stores = vec![(Store::open(&url).await.unwrap(), Some(dir))];

@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// Moves each existing regular file to `DIR/files/NAME`.
-pub(crate) fn collect(dir: &Path, wanted: &BTreeMap<String, String>) -> io::Result<()> {
+pub(crate) fn collect(dir: &Path, root: &Path, wanted: &BTreeMap<String, String>) -> io::Result<()> {
     let files = dir.join("files");
     fs::create_dir_all(&files)?;
     for (name, path) in wanted {
-        let Some(from) = plain_file(&dir.join(crate::WORK), path) else { continue };
+        let Some(from) = plain_file(root, path) else { continue };
         let to = files.join(name);
         if fs::hard_link(&from, &to).is_err() {
             fs::copy(&from, &to)?;

@@ -92,7 +92,7 @@ impl Job<'_> {
     fn run(mut self) -> io::Result<()> {
         let mut steps = Vec::new();
         let outcome = self.steps(&mut steps)?;
-        collect::collect(self.dir, &self.spec.collect)?;
+        collect::collect(self.dir, &self.spec.root(self.dir), &self.spec.collect)?;
         let end = End { outcome, steps, at: now_micros(), log_dropped: self.log.dropped() };
         write_end(self.dir, &end)
     }

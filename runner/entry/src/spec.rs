@@ -3,12 +3,16 @@
 //! The JSON of `End` is that of `model::job::JobEnd`; a test in `runner` holds the two together.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 /// What to run. Nothing secret is in here.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Spec {
+    /// Where the steps' files are, absolute; empty: in `WORK` of the job's directory.
+    #[serde(default)]
+    pub work: String,
     /// Steps in order.
     pub steps: Vec<Step>,
     /// Environment of all steps.
@@ -23,6 +27,13 @@ pub struct Spec {
     pub grace_millis: u64,
     /// Bytes of output that are kept.
     pub log_limit: u64,
+}
+
+impl Spec {
+    /// The directory at the top of the steps' files.
+    pub fn root(&self, dir: &Path) -> PathBuf {
+        if self.work.is_empty() { dir.join(crate::WORK) } else { PathBuf::from(&self.work) }
+    }
 }
 
 /// One command.

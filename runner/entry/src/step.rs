@@ -64,7 +64,7 @@ pub(crate) fn run(
 
 #[expect(clippy::disallowed_methods, reason = "this is where steps are started")]
 fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets) -> Result<Command, String> {
-    let root = dir.join(crate::WORK);
+    let root = spec.root(dir);
     let within = if step.dir.is_empty() { root.clone() } else { root.join(&step.dir) };
     if !within.is_dir() {
         return Err(format!("the directory {:?} does not exist in the source", step.dir));

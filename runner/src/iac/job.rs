@@ -16,11 +16,11 @@ use super::version::Version;
 use super::{IacSettings, env};
 
 /// Where we keep our own files in the job's root.
-const OURS: &str = ".buildit-run";
+pub(super) const OURS: &str = ".buildit-run";
 /// After the interrupt; long enough to end a provider's call and write what is known.
-const GRACE: Duration = Duration::from_secs(60);
+pub(super) const GRACE: Duration = Duration::from_secs(60);
 /// Bytes of log.
-const LOG_LIMIT: u64 = 64 << 20;
+pub(super) const LOG_LIMIT: u64 = 64 << 20;
 /// Tool arguments that nobody may give after `--`, by prefix (semantics.md section 1).
 const DENIED_ARGUMENTS: [&str; 13] = [
     "-chdir",
@@ -73,6 +73,7 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
     };
     Ok(JobSpec {
         source,
+        place: None,
         steps: vec![
             step("init", init(stack, &up)?, Stdout::Log, &[0]),
             step("plan", plan, Stdout::Log, &[0, 2]),
@@ -88,26 +89,26 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
     })
 }
 
-fn words(words: &[&str]) -> Vec<String> {
+pub(super) fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn refused(stack: &Stack, message: &str) -> IacError {
+pub(super) fn refused(stack: &Stack, message: &str) -> IacError {
     IacError::Refused { message: format!("stack {}: {message}", stack.name) }
 }
 
-fn ours(name: &str) -> Result<RelPath, IacError> {
+pub(super) fn ours(name: &str) -> Result<RelPath, IacError> {
     RelPath::parse(&format!("{OURS}/{name}")).map_err(|error| IacError::Refused { message: error.to_string() })
 }
 
 /// From the stack's directory to the job's root: `../../`, or nothing.
-fn up_from(path: &RelPath) -> String {
+pub(super) fn up_from(path: &RelPath) -> String {
     if path.is_root() { String::new() } else { "../".repeat(path.as_str().split('/').count()) }
 }
 
 /// No `-lockfile=readonly`: what the lock file records is verified anyway, and a provider that it lacks is
 /// recorded in the copy that we keep; the apply is then held to exactly that copy.
-fn init(stack: &Stack, up: &str) -> Result<Vec<String>, IacError> {
+pub(super) fn init(stack: &Stack, up: &str) -> Result<Vec<String>, IacError> {
     let mut init = words(&["init", "-input=false", "-no-color"]);
     match &stack.state {
         Some(StateChoice::Own { config }) => {
@@ -124,7 +125,7 @@ fn init(stack: &Stack, up: &str) -> Result<Vec<String>, IacError> {
     Ok(init)
 }
 
-type Plain = BTreeMap<String, serde_json::Value>;
+pub(super) type Plain = BTreeMap<String, serde_json::Value>;
 
 /// Plain variables for the file, secret ones for the environment (`TF_VAR_…`).
 fn variables(
@@ -154,7 +155,7 @@ fn known<'a>(stack: &Stack, node: &str, name: &str, value: &'a Value) -> Result<
     }
 }
 
-fn environment(
+pub(super) fn environment(
     settings: &IacSettings,
     stack: &Stack,
     tool: &model::stack::ResolvedTool,

@@ -3,6 +3,7 @@
 //! Makes jobs and reads what they leave. It must never run a tool on someone's code itself: the only command
 //! that it starts is `version`, in an empty environment.
 
+mod apply;
 mod env;
 mod failure;
 mod find;
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 use model::config::Directory;
 use model::job::{JobEnd, JobSpec};
 use model::plan::{PlanDocument, PlanFailure};
-use model::ports::{IacEngine, IacError, PlanRequest};
+use model::ports::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest};
 use model::stack::ResolvedTool;
 use model::stack::{Tool, ToolChoice};
 use secrecy::SecretString;
@@ -73,6 +74,14 @@ impl IacEngine for Iac {
 
     fn read_plan(&self, document: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError> {
         read::read_plan(document, stack_key)
+    }
+
+    fn apply_job(&self, request: ApplyRequest<'_>) -> Result<JobSpec, IacError> {
+        apply::apply_job(&self.settings, request)
+    }
+
+    fn apply_line(&self, line: &str) -> ApplyLine {
+        apply::line(line)
     }
 
     fn mask_plan(&self, document: &[u8]) -> Result<Vec<u8>, IacError> {

@@ -67,6 +67,7 @@ pub(crate) fn shell(name: &str, script: &str) -> Step {
 
 pub(crate) fn spec(steps: Vec<Step>) -> JobSpec {
     JobSpec {
+        place: None,
         source: SourceTree::Empty,
         steps,
         env: BTreeMap::new(),

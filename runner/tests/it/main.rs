@@ -1,5 +1,6 @@
 //! Integration tests of the runner: one binary.
 
+mod applying;
 mod engine;
 mod executor;
 mod lab;

@@ -329,6 +329,17 @@ fn unreadable_documents_say_why_and_quote_nothing() {
 }
 
 #[test]
+fn what_a_tool_says_in_front_of_its_document_is_left_out() {
+    let preface = "\nWarning: Unable to open CLI configuration file\n\nThe file at \"/x/{}\" does not exist.\n";
+    let both = format!("{preface}{MIXED}");
+    let (with, without) = (try_read(both.as_bytes()).expect("read"), try_read(MIXED.as_bytes()).expect("read"));
+    assert_eq!(with, without);
+    let masked = |bytes: &[u8]| masked_json(bytes).expect("masked");
+    assert_eq!(masked(both.as_bytes()), masked(MIXED.as_bytes()));
+    assert!(try_read(preface.as_bytes()).is_err());
+}
+
+#[test]
 fn every_cut_and_every_odd_value_is_an_error_or_a_plan_never_a_panic() {
     for at in (0..MIXED.len()).step_by(97).filter(|at| MIXED.is_char_boundary(*at)) {
         assert!(try_read(&MIXED.as_bytes()[..at]).is_err());

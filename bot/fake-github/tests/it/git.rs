@@ -44,6 +44,8 @@ async fn clone_push_and_fetch_work_and_a_push_moves_the_pull_request() {
     ok(&run(&work, "", &["commit", "--quiet", "-m", "Third"]));
     let sha = ok(&run(&work, "", &["rev-parse", "HEAD"]));
     ok(&run(&work, "ana:ana-token", &["push", "--quiet", "origin", "bucket"]));
+    let bare = url.strip_suffix(".git").expect("the ending that GitHub does not need");
+    assert!(ok(&run(&work, "ana:ana-token", &["ls-remote", bare, "bucket"])).starts_with(&sha));
     let pull = world.get(&format!("/repos/acme/infra/pulls/{number}"), "ana-token").await.body;
     assert_eq!((&pull["head"]["sha"], &pull["commits"]), (&json!(sha), &json!(2)));
     let last = world.github.deliveries();

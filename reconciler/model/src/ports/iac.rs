@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::config::Directory;
+use crate::id::JobName;
 use crate::job::{JobEnd, JobSpec, SourceTree};
-use crate::plan::{PlanDocument, PlanFailure, PlanOptions};
+use crate::plan::{AppliedItem, PlanDocument, PlanFailure, PlanOptions};
 use crate::stack::{ResolvedTool, Stack, ToolChoice};
 
 /// Makes jobs for a tool and reads what they leave.
@@ -19,6 +20,11 @@ pub trait IacEngine: Send + Sync {
     /// The job of a plan: init, plan without lock into a saved file with `-detailed-exitcode`, `show -json`.
     /// Collects `plan.bin`, `plan.json` and `lock.hcl`.
     fn plan_job(&self, request: PlanRequest<'_>) -> Result<JobSpec, IacError>;
+    /// The job of an apply: init held to the plan's lock file, then `apply -json` of exactly this plan file, at the
+    /// path where it was made. Collects `errored.tfstate`.
+    fn apply_job(&self, request: ApplyRequest<'_>) -> Result<JobSpec, IacError>;
+    /// One line of what the step `apply` says, as people read it in the log, and what it tells.
+    fn apply_line(&self, line: &str) -> ApplyLine;
     /// Reads the `show -json` document once: counts, diffs, reasons, outputs, risk, fingerprint. Sensitive
     /// leaves enter the fingerprint as HMAC(stack key, path, value) and leave as a mask.
     fn read_plan(&self, document: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError>;
@@ -43,6 +49,34 @@ pub struct PlanRequest<'a> {
     pub secret_var: BTreeMap<String, SecretString>,
     /// Flags that a command gave.
     pub options: PlanOptions,
+}
+
+/// What an apply needs: all that the plan saw, and the plan.
+#[derive(Debug)]
+pub struct ApplyRequest<'a> {
+    /// The stack, as it was planned.
+    pub stack: &'a Stack,
+    /// The program that planned.
+    pub tool: &'a ResolvedTool,
+    /// The tree that was planned on.
+    pub source: SourceTree,
+    /// The plan's job, at whose path the apply runs.
+    pub place: JobName,
+    /// The plan file.
+    pub plan: Vec<u8>,
+    /// The lock file that the plan's init left.
+    pub lock: Option<Vec<u8>>,
+    /// Secret variables by name: the plan file holds the plain ones.
+    pub secret_var: BTreeMap<String, SecretString>,
+}
+
+/// A line of an apply.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApplyLine {
+    /// For the log; ends without a newline.
+    pub text: String,
+    /// The resource instance that it says is done.
+    pub done: Option<AppliedItem>,
 }
 
 /// Why the tool cannot do it.

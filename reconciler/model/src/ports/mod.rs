@@ -13,7 +13,7 @@ mod source;
 pub use blobs::{BlobError, BlobKey, Blobs};
 pub use executor::{ExecError, Executor, JobStatus, Started};
 pub use forge::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
-pub use iac::{IacEngine, IacError, PlanRequest};
+pub use iac::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest};
 pub use small::{Clock, Ids, Keys, KeysError};
 pub use source::{FetchError, Source, SourceError, SurveyRequest};
 

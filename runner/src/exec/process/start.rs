@@ -7,7 +7,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -67,10 +67,15 @@ fn make(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> Result<(), ExecErr
     let doing = |error| io_error(format!("preparing {}", job.path.display()), error);
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o700);
-    let work = job.path.join(entry::WORK);
-    for path in [&job.path, &work, &job.path.join("home"), &job.path.join("tmp")] {
+    for path in [&job.path, &job.path.join("home"), &job.path.join("tmp")] {
         builder.create(path).map_err(doing)?;
     }
+    let work = work(job, spec);
+    if spec.place.is_some() {
+        // What an earlier try at this job left.
+        remove_all(&work).map_err(doing)?;
+    }
+    builder.recursive(true).create(&work).map_err(doing)?;
     let refused = |error: UnpackError| match error {
         UnpackError::Refused(_) => ExecError::Refused { reason: error.to_string() },
         UnpackError::Io(error) => io_error("unpacking the source", error),
@@ -93,6 +98,12 @@ fn make(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> Result<(), ExecErr
     file.as_mut().map_err(|error| io::Error::from(error.kind())).and_then(|file| file.write_all(&json)).map_err(doing)
 }
 
+/// Where the steps' files are.
+fn work(job: &JobDirectory, spec: &JobSpec) -> PathBuf {
+    let place = spec.place.as_ref().map_or(job.path.clone(), |place| job.path.with_file_name(place.as_str()));
+    place.join(entry::WORK)
+}
+
 fn entry_spec(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> entry::spec::Spec {
     let mut env = spec.env.clone();
     for (name, directory) in [("HOME", "home"), ("TMPDIR", "tmp")] {
@@ -111,6 +122,7 @@ fn entry_spec(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> entry::spec:
         ok: step.ok.clone(),
     });
     entry::spec::Spec {
+        work: work(job, spec).display().to_string(),
         steps: steps.collect(),
         env,
         inherit: inner.inherit.clone(),
@@ -191,9 +203,22 @@ pub(super) fn remove(job: &JobDirectory) -> Result<(), ExecError> {
         job.kill()?;
     }
     let alone = StartLock::take(job)?;
+    if let Some(place) = elsewhere(job) {
+        discard(&place).map_err(|error| io_error(format!("removing {}", place.display()), error))?;
+    }
     discard(&job.path).map_err(|error| io_error(format!("removing {}", job.path.display()), error))?;
     alone.forget_file();
     Ok(())
+}
+
+/// The directory of another job's name in which this one's files are.
+fn elsewhere(job: &JobDirectory) -> Option<PathBuf> {
+    let spec = fs::read(job.path.join("spec.json")).ok()?;
+    let spec: entry::spec::Spec = serde_json::from_slice(&spec).ok()?;
+    let place = Path::new(&spec.work).parent()?.to_owned();
+    let beside = place.parent() == job.path.parent() && place != job.path;
+    // A job that is there owns its own directory.
+    (beside && !place.join("spec.json").exists()).then_some(place)
 }
 
 /// Removes a directory, out of sight first: half of a job must never be taken for one.

@@ -103,6 +103,7 @@ fn mask_text(masker: &Masker, text: &mut String) {
 /// configuration, and every further text by value. The same shape as before, so that policies can read it.
 pub fn masked_json(document: &[u8]) -> Result<Vec<u8>, IacError> {
     super::parse(document)?;
+    let document = super::without_preface(document);
     let sections: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_slice(document).map_err(|error| unreadable("the plan document", &error))?;
     let configuration = sections.get("configuration").copied();

@@ -52,6 +52,9 @@ struct Document<'a> {
     errored: Option<bool>,
 }
 
+/// Lines in front of a document at most.
+const PREFACE: usize = 100;
+
 fn unreadable(what: &str, error: &serde_json::Error) -> IacError {
     // The error's own words may quote the document.
     let kind = match error.classify() {
@@ -63,9 +66,17 @@ fn unreadable(what: &str, error: &serde_json::Error) -> IacError {
     IacError::Unreadable { message }
 }
 
+/// The document alone: OpenTofu (tried with 1.12.6) writes what it thinks of its CLI configuration in front of it,
+/// as whole lines on the same output.
+fn without_preface(bytes: &[u8]) -> &[u8] {
+    let lines = std::iter::once(0).chain(bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1));
+    let begins = |at: &usize| bytes[*at..].starts_with(b"{\"format_version\"");
+    lines.take(PREFACE).find(begins).map_or(bytes, |at| &bytes[at..])
+}
+
 fn parse(bytes: &[u8]) -> Result<Document<'_>, IacError> {
     let document: Document<'_> =
-        serde_json::from_slice(bytes).map_err(|error| unreadable("the plan document", &error))?;
+        serde_json::from_slice(without_preface(bytes)).map_err(|error| unreadable("the plan document", &error))?;
     match document.format_version.as_deref() {
         Some(version) if version.starts_with("1.") || version.starts_with("0.") => Ok(document),
         Some(version) => Err(IacError::Unreadable {

@@ -1,14 +1,15 @@
-//! Lists for pages.
+//! Lists and pages on both databases.
 
-use model::id::{CommitSha, RunNumber};
-use model::plan::{Counts, Risk};
+use model::id::{InstallationId, RepoId};
 use model::pull::{PullSnapshot, PullState};
-use model::run::RunState;
 
 use super::*;
-use crate::brief::{PlanBrief, SurveyBrief};
+use crate::brief::PlanBrief;
+use crate::decide::sample;
 use crate::store::pulls::PullFacts;
-use crate::views::{PullCard, Views};
+use crate::store::tests::{NOW, stores};
+use crate::store::{db, pulls};
+use crate::world::PullWorld;
 
 fn sha(digit: char) -> CommitSha {
     CommitSha::parse(&digit.to_string().repeat(40)).unwrap()
@@ -51,9 +52,8 @@ async fn pull(store: &Store, snapshot: PullSnapshot, brief: Option<SurveyBrief>)
     let number = snapshot.number;
     let facts = PullFacts { snapshot, default_tip: sha('b'), seen: 1 };
     pulls::set_facts(&mut tx, repo, &facts, NOW).await.unwrap();
-    let query = db::sql("update pulls set brief=$2, changed_at=$3 where number=$1").bind(number.get());
-    let query = query.bind(brief.map(|brief| db::to_json(&brief).unwrap()));
-    db::run(&mut tx, query.bind(facts.snapshot.updated_at.micros())).await.unwrap();
+    let query = db::sql("update pulls set brief=$2 where number=$1").bind(number.get());
+    db::run(&mut tx, query.bind(brief.map(|brief| db::to_json(&brief).unwrap()))).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -146,5 +146,79 @@ async fn runs_are_listed_newest_first() {
         let id = views.run_id(RunNumber::new(2)).await.unwrap().unwrap();
         assert_eq!(id.to_string(), "00000000-0000-7000-8000-000000000002");
         assert_eq!(views.run_id(RunNumber::new(3)).await.unwrap(), None);
+    }
+}
+
+/// The rows of a world.
+async fn store_world(store: &Store, world: &PullWorld) {
+    let mut tx = store.serial().await.unwrap();
+    let (repo, number) = (world.pull.repo, world.pull.number);
+    pulls::know_repo(&mut tx, repo, world.repo.installation, &world.repo.name).await.unwrap();
+    pulls::ask(&mut tx, repo, number, world.pull.first_seen).await.unwrap();
+    let snapshot = world.pull.snapshot.clone().unwrap();
+    let facts = PullFacts { snapshot, default_tip: world.pull.default_tip.clone().unwrap(), seen: 1 };
+    pulls::set_facts(&mut tx, repo, &facts, NOW).await.unwrap();
+    let (survey, key) = (world.pull.survey.as_ref().unwrap(), world.pull.survey_key.as_ref().unwrap());
+    pulls::set_survey(&mut tx, repo, number, survey, key).await.unwrap();
+    for run in &world.runs {
+        runs::insert(&mut tx, run.id, (repo, number), &run.what, run.created_at).await.unwrap();
+        runs::save(&mut tx, run).await.unwrap();
+        if let Some(document) = &run.document {
+            runs::set_document(&mut tx, run.id, document).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_show_what_is_published() {
+    let mut world = sample::world();
+    sample::settle(&mut world);
+    for (run, item) in world.runs.iter_mut().zip(["a", "b"]) {
+        run.state = RunState::Planned;
+        run.document = Some(sample::document(&[(item, "1")]));
+    }
+    sample::push(&mut world, 'c');
+    world.pull.survey.as_mut().unwrap().stacks[1].inputs_digest = "other".to_owned();
+    sample::settle(&mut world);
+    let last = world.runs.last_mut().unwrap();
+    (last.state, last.document) = (RunState::Planned, Some(sample::document(&[("b", "2")])));
+    (last.started_at, last.ended_at) = (Some(Timestamp::from_seconds(3)), Some(Timestamp::from_seconds(5)));
+    world.queue.clear();
+    for (store, _dir) in stores("view_pages").await {
+        store_world(&store, &world).await;
+        let views = Views::new(store.clone(), world.base_url.clone());
+        let name = RepoName::parse("ACME/infra").unwrap();
+        let page = views.pull(&name, PullNumber::new(7)).await.unwrap().unwrap();
+        assert_eq!(Some(page.view), publish::view(&world), "the same value as the comment's");
+        assert_eq!((page.title.as_str(), page.author.as_str()), ("t", "ann"));
+        let numbers: Vec<_> = page.runs.iter().map(|run| (run.number.get(), run.stack.to_string())).collect();
+        let net = || "network".to_owned();
+        assert_eq!(numbers, [(3, net()), (2, net()), (1, "dns".to_owned())]);
+        for run in &world.runs {
+            let page = views.run(run.number).await.unwrap().unwrap();
+            assert_eq!(page.row, publish::of_run(&world, run));
+            assert_eq!((page.head, page.ended_at), (run.what.head.clone(), run.ended_at));
+        }
+        let row = views.run(RunNumber::new(3)).await.unwrap().unwrap().row;
+        assert_eq!((row.millis, row.since_last.unwrap().changed), (Some(2_000), vec!["b".to_owned()]));
+        let first = views.run(RunNumber::new(1)).await.unwrap().unwrap();
+        assert_eq!((first.row.since_last, first.card.risk), (None, Risk::Low));
+
+        assert_eq!(views.pull(&name, PullNumber::new(8)).await.unwrap(), None);
+        assert_eq!(views.pull(&RepoName::parse("acme/other").unwrap(), PullNumber::new(7)).await.unwrap(), None);
+        assert_eq!(views.run(RunNumber::new(4)).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_repository_without_a_configuration_has_no_page() {
+    let mut world = sample::world();
+    world.pull.survey.as_mut().unwrap().configured = false;
+    for (store, _dir) in stores("view_silent").await {
+        store_world(&store, &world).await;
+        let views = Views::new(store.clone(), world.base_url.clone());
+        assert_eq!(views.pull(&world.repo.name, world.pull.number).await.unwrap(), None);
+        assert_eq!(views.recent_pulls(5).await.unwrap(), []);
     }
 }

@@ -1,0 +1,10 @@
+locals {
+  zone = "shop.example"
+}
+
+module "www" {
+  source = "../../modules/record"
+
+  name   = "www.${local.zone}"
+  target = "web.${local.zone}"
+}
