@@ -65,6 +65,8 @@ pub struct SeenCheck {
     pub title: String,
     /// What it says, as Markdown.
     pub summary: String,
+    /// Where "Details" leads.
+    pub details_url: Option<String>,
 }
 
 /// A comment.
@@ -98,6 +100,7 @@ struct Run {
     name: String,
     status: String,
     conclusion: Option<String>,
+    details_url: Option<String>,
     output: Output,
 }
 
@@ -140,6 +143,7 @@ impl Onlooker {
             conclusion: run.conclusion,
             title: run.output.title.unwrap_or_default(),
             summary: run.output.summary.unwrap_or_default(),
+            details_url: run.details_url,
         };
         let comment = |it: Comment| SeenComment { id: it.id, author: it.user.login, body: it.body };
         Ok(Seen {
@@ -170,6 +174,14 @@ impl Onlooker {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(Err(self.look(repo, number).await?))
+    }
+
+    /// Does a page open, as a click in a browser would?
+    pub async fn opens(&self, url: &str) -> bool {
+        let Ok(request) = Request::get(url).header("User-Agent", "buildit-demo").body(Full::default()) else {
+            return false;
+        };
+        self.http.request(request).await.is_ok_and(|answer| answer.status().is_success())
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {

@@ -139,15 +139,16 @@ impl Stage {
         let (ben, token) = PEOPLE[1];
         let at = self.github.url().trim_start_matches("http://");
         let program = std::env::current_exe()?;
+        let double = format!("{}/{REPOSITORY}", self.github.url());
         writeln!(
             out,
             "
-  Now you. Open   {}/{REPOSITORY}/pull/2   (fails on purpose: line {line} of {MAIL_FILE})
+  Now you. Open   {double}/pull/2   (fails on purpose: line {line} of {MAIL_FILE})
            Mend   git clone -b mail http://{ben}:{token}@{at}/{REPOSITORY} && cd shop
-                  change {wrong} to {right} there, commit, push: the same comment is edited
-           Yours  cd YOUR-REPO && {} preview --base main
+                  write {right} for {wrong} there, commit, push: the same comment is edited
+           Talk   at the end of {double}/pull/1: buildit help, buildit plan -p network
+           Yours  cd YOUR-REPO && {} preview
 Ctrl-C ends and removes it all (--keep keeps it).",
-            self.github.url(),
             program.display()
         )?;
         Ok(out.flush()?)

@@ -4,6 +4,7 @@
 mod clone;
 mod explain;
 mod github;
+mod preview;
 mod serving;
 mod source;
 mod tidy;

@@ -157,6 +157,11 @@ impl Story<'_> {
             writeln!(self.out, "{}", line.trim_end())?;
         }
         self.expect(only_comment(&seen).is_some(), &format!("pull request {number} has exactly one comment of ours"));
+        for check in &seen.checks {
+            let url = check.details_url.clone().unwrap_or_default();
+            let opens = self.eyes.opens(&url).await;
+            self.expect(opens, &format!("the details of {} open ({url})", check.name));
+        }
         Ok(seen)
     }
 }
@@ -208,6 +213,7 @@ mod tests {
             conclusion: None,
             title: String::new(),
             summary: String::new(),
+            details_url: None,
         }
     }
 
