@@ -3,6 +3,7 @@
 //! Every floor speaks it and it sees nobody: no tokio, no sqlx, no client. A type lives here when two
 //! floors need the same word for it.
 
+pub mod access;
 pub mod affected;
 pub mod command;
 pub mod config;
@@ -14,7 +15,10 @@ pub mod plan;
 pub mod ports;
 pub mod publication;
 pub mod pull;
+pub mod requirement;
 pub mod run;
 pub mod stack;
 pub mod survey;
 pub mod time;
+pub mod who;
+pub mod window;
