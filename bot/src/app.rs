@@ -2,7 +2,7 @@
 //!
 //! Invariant: nothing is decided here. Whoever stops it, requests that began are answered first.
 
-mod data;
+pub mod data;
 pub mod demo;
 pub mod executor;
 pub mod intake;

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod init;
 pub mod job;
 pub mod preview;
+pub mod serve;
 pub mod show;
 pub mod tools;
 mod version;
@@ -68,6 +69,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Plan what a change affects, on a clone on this disk, and print the comment
     Preview(preview::PreviewArgs),
+    /// Run the server: webhooks, plans, pages
+    Serve(serve::ServeArgs),
     /// Render a plan document as the comment on GitHub would
     Show(show::ShowArgs),
     /// Print the version
@@ -105,6 +108,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => Ok(explain::run(&args, &mut std::io::stdout().lock())?.into()),
         Command::Demo(args) => Ok(demo::run(&args, &mut std::io::stdout().lock())?.into()),
         Command::Preview(args) => preview::run(&args, &mut std::io::stdout().lock()),
+        Command::Serve(args) => {
+            serve::run(&args)?;
+            Ok(Exit::Clean.into())
+        }
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;
             Ok(Exit::Clean.into())

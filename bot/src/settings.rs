@@ -16,8 +16,8 @@ use secrecy::SecretString;
 pub struct Settings {
     /// Where HTTP is served.
     pub listen: SocketAddr,
-    /// Where people reach the server; links in checks begin with it. No trailing `/`.
-    pub public_url: String,
+    /// Where people reach the server; links in checks begin with it. No trailing `/`. `None`: where it listens.
+    pub public_url: Option<String>,
     /// May everybody who reaches the pages read them?
     pub public_read: bool,
     /// Keys, mirrors, jobs and the SQLite file live here.
@@ -32,8 +32,14 @@ pub struct Settings {
     pub slots: u32,
     /// Programs `terraform` or `tofu` that are looked at before those on PATH.
     pub tools: Vec<PathBuf>,
+    /// The CLI configuration file (`.terraformrc`) of all jobs: provider mirrors, credentials of registries.
+    pub cli_config: Option<PathBuf>,
     /// How often everything open is looked at again, whatever webhooks said.
     pub resync: Duration,
+    /// Which log lines are written, in the syntax of `RUST_LOG`.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
 }
 
 /// The App.
@@ -49,6 +55,15 @@ pub struct GitHubSettings {
     pub webhook_secret: SecretString,
     /// `https://api.github.com` or `https://HOST/api/v3`.
     pub api_url: String,
+}
+
+/// How log lines are written to standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 /// Where jobs run.
@@ -89,7 +104,7 @@ impl fmt::Display for WrongSettings {
 }
 
 /// Every setting: its name in the file. The variable is `BUILDIT_` and the name in capitals, `.` as `_`.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 18] = [
     "listen",
     "public_url",
     "public_read",
@@ -104,7 +119,10 @@ const NAMES: [&str; 15] = [
     "allow_process_executor",
     "slots",
     "tools",
+    "cli_config",
     "resync_seconds",
+    "log",
+    "log_format",
 ];
 
 /// The variable of a setting.
@@ -193,8 +211,10 @@ impl Settings {
         let data_dir = reader.text("data_dir").map_or(default_data, PathBuf::from);
         let database = reader.database(&data_dir);
         let executor = reader.executor();
-        let tools = reader.text("tools").unwrap_or_default();
-        let tools = tools.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect();
+        let tools = reader.tools();
+        let cli_config = reader.file("cli_config");
+        let log_format = reader.log_format();
+        let log = reader.text("log").unwrap_or_else(|| "info".to_owned());
         let github = reader.github();
         let Reader { wrong, .. } = reader;
         let (Some(listen), Some(slots), Some(resync), true) = (listen, slots, resync, wrong.is_empty()) else {
@@ -202,7 +222,7 @@ impl Settings {
         };
         Ok(Self {
             listen,
-            public_url: public_url.unwrap_or_else(|| format!("http://{listen}")),
+            public_url,
             public_read,
             data_dir,
             database,
@@ -210,7 +230,10 @@ impl Settings {
             executor,
             slots,
             tools,
+            cli_config,
             resync: Duration::from_secs(resync),
+            log,
+            log_format,
         })
     }
 }
@@ -300,6 +323,43 @@ impl Reader {
             );
         }
         SecretString::from(text)
+    }
+
+    fn tools(&mut self) -> Vec<PathBuf> {
+        let text = self.text("tools").unwrap_or_default();
+        let tools: Vec<PathBuf> = text.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect();
+        for tool in tools.iter().filter(|tool| !tool.is_file()) {
+            let reason = format!("{} is not there, or is no file", tool.display());
+            self.complain(
+                "tools",
+                reason,
+                "name the programs terraform or tofu themselves, or leave it out to search PATH",
+            );
+        }
+        // Jobs run in directories of their own.
+        tools.into_iter().map(|tool| std::path::absolute(&tool).unwrap_or(tool)).collect()
+    }
+
+    /// A file that jobs read by its path.
+    fn file(&mut self, name: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(name)?);
+        if !path.is_absolute() || !path.is_file() {
+            let reason = format!("{} is not the absolute path of a file", path.display());
+            self.complain(name, reason, "write an absolute path, since jobs run in directories of their own");
+        }
+        Some(path)
+    }
+
+    fn log_format(&mut self) -> LogFormat {
+        match self.text("log_format").as_deref() {
+            None | Some("text") => LogFormat::Text,
+            Some("json") => LogFormat::Json,
+            Some(other) => {
+                let reason = format!("{other:?} is no format of logs");
+                self.complain("log_format", reason, "write text or json");
+                LogFormat::Text
+            }
+        }
     }
 
     fn executor(&mut self) -> ExecutorChoice {
@@ -427,74 +487,4 @@ fn scalar(value: &toml::Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use secrecy::ExposeSecret as _;
-
-    use super::*;
-
-    fn sources(file: &str, env: &[(&str, &str)]) -> Sources {
-        Sources {
-            file: Some((PathBuf::from("buildit.toml"), file.to_owned())),
-            env: env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            flags: BTreeMap::new(),
-        }
-    }
-
-    #[test]
-    fn nothing_set_is_sqlite_on_loopback() {
-        let settings = Settings::read(sources("", &[("HOME", "/home/ana")])).expect("valid");
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.public_url, "http://127.0.0.1:8080");
-        assert_eq!(settings.database.expose_secret(), "sqlite:/home/ana/.local/share/buildit/buildit.db");
-        assert_eq!(settings.executor, ExecutorChoice::None);
-        assert!(settings.github.is_none() && !settings.public_read);
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file_and_a_flag_over_both() {
-        let mut sources = sources(
-            "slots = 3\nlisten = \"127.0.0.1:1\"",
-            &[("BUILDIT_SLOTS", "4"), ("BUILDIT_LISTEN", "127.0.0.1:2")],
-        );
-        sources.flags.insert("listen", "127.0.0.1:3".to_owned());
-        let settings = Settings::read(sources).expect("valid");
-        assert_eq!((settings.slots, settings.listen.port()), (4, 3));
-    }
-
-    #[test]
-    fn all_that_is_wrong_is_told_at_once() {
-        let file = r#"
-            lisen = "x"
-            slots = 0
-            executor = "process"
-            public_url = "ftp://x"
-            database_url = "mysql://root:hunter2@x"
-            [github]
-            app_id = "abc"
-            webhook_secret = "short"
-        "#;
-        let wrong = Settings::read(sources(file, &[("BUILDIT_PUBLIC_READ", "maybe")])).expect_err("wrong").to_string();
-        assert!(!wrong.contains("hunter2"), "{wrong}");
-        insta::assert_snapshot!(wrong, @r#"
-        9 wrong settings
-          lisen (buildit.toml): there is no such setting
-            do: did you mean listen?
-          public_url (buildit.toml): "ftp://x" is not an http(s) URL without user and query
-            do: write it as https://HOST or https://HOST/PATH
-          public_read (BUILDIT_PUBLIC_READ): "maybe" is not true or false
-            do: write true or false
-          slots (buildit.toml): out of range
-            do: write a number from 1 to 100
-          database_url (buildit.toml): neither sqlite:PATH nor postgres://USER@HOST/DATABASE
-            do: write one of them, or leave it out for SQLite in data_dir
-          executor (buildit.toml): process runs the code of pull requests as this user, without walls
-            do: only if you trust all of that code: allow_process_executor = true
-          github.app_id (buildit.toml): "abc" is not a number
-            do: write the App ID from the App's settings page
-          github.key_file (not set): missing
-            do: name the .pem file that GitHub gave when the App's key was made
-          github.webhook_secret (buildit.toml): shorter than 8 characters
-            do: make one: openssl rand -hex 32
-        "#);
-    }
-}
+mod tests;

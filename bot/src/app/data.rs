@@ -30,7 +30,11 @@ pub(super) fn hold(data_dir: &Path, database: &SecretString) -> anyhow::Result<H
     Ok(Hold(files))
 }
 
-fn make(folder: &Path) -> anyhow::Result<()> {
+/// Makes a directory that only this user may enter, with those above it.
+///
+/// # Errors
+/// It cannot be made; says what to do.
+pub fn make(folder: &Path) -> anyhow::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
         anyhow::anyhow!(
             "the data directory {} cannot be made: {error}\n  do: set data_dir (BUILDIT_DATA_DIR) to a directory that this user may write to",
@@ -126,6 +130,7 @@ mod tests {
         let url = SecretString::from("postgres://ana:hunter2@127.0.0.1:1/buildit");
         let error = open_store(&url).await.expect_err("nobody listens").to_string();
         assert!(error.starts_with("the database cannot be opened\n  PostgreSQL (database_url): "), "{error}");
-        assert!(error.contains("do: check that it runs") && !error.contains("hunter2"), "{error}");
+        assert!(error.contains("Connection refused") && error.contains("\n  do: check that it runs"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -6,11 +6,14 @@
 use std::fmt;
 use std::sync::Once;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, KeyUtils};
 use jsonwebtoken::errors::{Error as JwtError, ErrorKind};
 use jsonwebtoken::signature::{self, Signer};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, EncodingKey, Header};
 use model::time::Timestamp;
+use ring::digest;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde::Serialize;
@@ -64,6 +67,14 @@ impl AppKey {
         self.app_id
     }
 
+    /// The fingerprint as GitHub shows it beside the key in the App's settings: `SHA256:` and base64.
+    pub fn fingerprint(&self) -> Result<String, AuthError> {
+        let pair = RsaKeyPair::from_der(self.key.as_bytes());
+        let pair = pair.map_err(|error| AuthError::Key { reason: error.to_string() })?;
+        let digest = digest::digest(&digest::SHA256, &public_key_info(pair.public().as_ref()));
+        Ok(format!("SHA256:{}", STANDARD.encode(digest)))
+    }
+
     /// A token for the App itself: begins a minute ago (clocks differ), ends in nine minutes (GitHub's limit is
     /// ten).
     pub fn jwt(&self, now: Timestamp) -> Result<String, AuthError> {
@@ -71,6 +82,29 @@ impl AppKey {
         let claims = Claims { iat: seconds - 60, exp: seconds + 540, iss: self.app_id.to_string() };
         jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &self.key).map_err(AuthError::Sign)
     }
+}
+
+/// `SubjectPublicKeyInfo` around an `RSAPublicKey`, in DER.
+fn public_key_info(key: &[u8]) -> Vec<u8> {
+    // rsaEncryption, with NULL as its parameters.
+    const ALGORITHM: [u8; 15] =
+        [0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00];
+    // A bit string begins with how many bits of its last byte are not used.
+    let bits = der(0x03, &[&[0], key].concat());
+    der(0x30, &[&ALGORITHM[..], &bits].concat())
+}
+
+/// A DER value; its length in the long form of two bytes where it is needed (keys are shorter than 64 KiB).
+fn der(tag: u8, value: &[u8]) -> Vec<u8> {
+    let length = value.len().to_be_bytes();
+    let [.., high, low] = length;
+    let mut out = match value.len() {
+        0..=127 => vec![tag, low],
+        128..=255 => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    out.extend(value);
+    out
 }
 
 /// What a token is for.
@@ -136,5 +170,18 @@ impl Signer<Vec<u8>> for RingRs256 {
 impl JwtSigner for RingRs256 {
     fn algorithm(&self) -> Algorithm {
         Algorithm::RS256
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_is_the_one_that_openssl_computes() {
+        // openssl rsa -in FILE -pubout -outform DER | openssl sha256 -binary | openssl base64
+        let pem = include_bytes!("../../fake-github/demo-only-app-key.pem");
+        let key = AppKey::from_pem(1, pem).expect("a key");
+        assert_eq!(key.fingerprint().expect("a public half"), "SHA256:HsRod6wDuhtwwUK1pmZI4Pi1uDPLwJpW9MOYhxPPWk4=");
     }
 }

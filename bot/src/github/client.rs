@@ -50,10 +50,15 @@ impl GitHubOptions {
 
     /// Where people and git go.
     pub(crate) fn web(&self) -> String {
-        match self.api_url.strip_suffix("/api/v3") {
-            Some(host) => host.to_owned(),
-            None => self.api_url.replacen("://api.", "://", 1),
-        }
+        web(&self.api_url)
+    }
+}
+
+/// Where people find the GitHub of that API.
+pub(crate) fn web(api_url: &str) -> String {
+    match api_url.strip_suffix("/api/v3") {
+        Some(host) => host.to_owned(),
+        None => api_url.replacen("://api.", "://", 1),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The server as a process would have it, started in this one: pages, health, the lock, the drain, a real plan.
 
+mod process;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
@@ -124,6 +126,18 @@ fn work(dir: &Path, double: &FakeGitHub, app: &fake_github::AppCredentials, prog
     }
 }
 
+/// Waits until the pull request has its plan.
+async fn planned(double: &FakeGitHub, number: u64) {
+    let eyes = Onlooker::new(double.api_url(), SecretString::from("ana-token"));
+    let done = |seen: &bot::app::onlooker::Seen| {
+        seen.check("buildit/plan").is_some_and(|check| check.status == "completed") && !seen.comments.is_empty()
+    };
+    let seen = eyes.until(SHOP, number, BOUND, done).await.expect("GitHub answers");
+    let seen = seen.unwrap_or_else(|last| panic!("not planned in {BOUND:?}: {last:?}"));
+    let check = seen.check("buildit/plan").expect("completed");
+    assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pull_request_is_planned_and_shown_on_pages() {
     let Some(program) = terraform() else { return };
@@ -133,14 +147,7 @@ async fn a_pull_request_is_planned_and_shown_on_pages() {
     let server = server.expect("it starts");
     double.set_webhook_url(app.app_id, &format!("{}/webhook", server.public_url)).expect("hooked");
     let number = open_pull(&double);
-    let eyes = Onlooker::new(double.api_url(), SecretString::from("ana-token"));
-    let done = |seen: &bot::app::onlooker::Seen| {
-        seen.check("buildit/plan").is_some_and(|check| check.status == "completed") && !seen.comments.is_empty()
-    };
-    let seen = eyes.until(SHOP, number, BOUND, done).await.expect("GitHub answers");
-    let seen = seen.unwrap_or_else(|last| panic!("not planned in {BOUND:?}: {last:?}"));
-    let check = seen.check("buildit/plan").expect("completed");
-    assert_eq!(check.conclusion.as_deref(), Some("success"), "{check:?}");
+    planned(&double, number).await;
 
     let url = &server.public_url;
     let (status, page) = get(url).await;

@@ -19,7 +19,7 @@ pub(crate) mod views;
 
 use std::sync::Arc;
 
-use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _};
 use tokio::sync::Notify;
 
 pub use dialect::Dialect;
@@ -79,6 +79,8 @@ impl Store {
                 (write, read)
             }
             Dialect::Postgres => {
+                // A pool tries in vain for half a minute and then does not say why.
+                AnyConnection::connect(url).await?.close().await?;
                 let pool = dialect.pool(10, true).connect(url).await?;
                 (pool.clone(), pool)
             }
