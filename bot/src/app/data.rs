@@ -13,7 +13,16 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 /// Keeps others out until it is dropped.
 #[derive(Debug)]
-pub(super) struct Hold(#[expect(dead_code, reason = "a lock lasts as long as its file is open")] Vec<File>);
+pub(super) struct Hold(Vec<File>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            // Closing is not enough: a process that is just being started may have the open file for a moment.
+            let _ = file.unlock();
+        }
+    }
+}
 
 /// Makes the directory and takes it, and the SQLite file wherever that is, for this process.
 pub(super) fn hold(data_dir: &Path, database: &SecretString) -> anyhow::Result<Hold> {
