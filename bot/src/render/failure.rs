@@ -3,7 +3,8 @@
 use model::plan::PlanFailure;
 use model::publication::{RowStatus, StackRow};
 
-use crate::render::text::{code, ends, fence, inline, link, one_line};
+use crate::render::text::{code, cut, ends, fence, inline, link, one_line};
+use crate::render::verdict::capital;
 use crate::render::words;
 
 /// "init failed", "could not start".
@@ -22,6 +23,11 @@ pub(super) fn body(row: &StackRow, limit: usize) -> Option<String> {
         RowStatus::Failed(failure) => {
             let detail = if failure.detail.trim().is_empty() { &failure.headline } else { &failure.detail };
             let mut out = fence("", &ends(detail, limit));
+            // The tool's own error says it all; other last words of a log do not say why it ended.
+            let told = detail.contains("Error: ") || detail.contains(&failure.headline);
+            if !told {
+                out = format!("{}:\n{out}", capital(&prose(&cut(&failure.headline, 300))));
+            }
             let named = failure.file.as_deref().is_some_and(|file| detail.contains(file));
             if let Some(place) = place(failure).filter(|_| !named) {
                 out.push_str(&format!("\nIn {}.", code(&place)));

@@ -4,6 +4,7 @@
 //! that had a place gives it on when it ends.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
@@ -21,6 +22,10 @@ use crate::decide::run::{Step, stop};
 use crate::store::{Conn, StoreError, due, runs};
 use crate::world::{Key, RunRow};
 
+/// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
+const QUEUE_FRONT: usize = 5;
+const QUEUE_TOLD: usize = 25;
+const QUEUE_PAUSE: Duration = Duration::from_secs(60);
 /// A plan document larger than this is not read.
 const DOCUMENT_LIMIT: usize = 256 * 1024 * 1024;
 
@@ -74,6 +79,7 @@ async fn claim(pass: &Pass<'_>, mut run: RunRow) -> Result<bool, Trouble> {
     runs::save(&mut tx, &run).await?;
     told(pass, &mut tx, &run).await?;
     wake_next(pass, &mut tx).await?;
+    queue_moved(pass, &mut tx).await?;
     pass.commit(tx).await?;
     Ok(true)
 }
@@ -86,6 +92,17 @@ fn moved(state: RunState, event: RunEvent) -> Result<RunState, StoreError> {
 /// What people see has changed.
 async fn told(pass: &Pass<'_>, conn: &mut Conn, run: &RunRow) -> Result<(), StoreError> {
     pass.mark(conn, run.repo, &Key::Publish(run.repo, run.pull)).await
+}
+
+/// Everybody behind has another place now. Those in front are told at once, those behind them in a while; whoever is
+/// further back reads a place that is too high, until it is nearer.
+async fn queue_moved(pass: &Pass<'_>, conn: &mut Conn) -> Result<(), StoreError> {
+    let (now, later) = (pass.now(), pass.now().after(QUEUE_PAUSE));
+    for (place, (repo, pull)) in runs::queued_pulls(conn, QUEUE_TOLD).await?.into_iter().enumerate() {
+        let at = if place < QUEUE_FRONT { now } else { later };
+        due::mark(conn, &Key::Publish(repo, pull), &repo.to_string(), now, at).await?;
+    }
+    Ok(())
 }
 
 /// The next in the queue looks whether there is a place.
@@ -122,6 +139,7 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
 
 /// Moves the state; an end gives the place on.
 async fn end(pass: &Pass<'_>, mut run: RunRow, event: RunEvent, failure: Option<PlanFailure>) -> Result<(), Trouble> {
+    let queued = run.state == RunState::Queued;
     run.state = moved(run.state, event)?;
     if failure.is_some() {
         run.failure = failure;
@@ -134,6 +152,9 @@ async fn end(pass: &Pass<'_>, mut run: RunRow, event: RunEvent, failure: Option<
     runs::save(&mut tx, &run).await?;
     if run.state.is_terminal() {
         wake_next(pass, &mut tx).await?;
+    }
+    if queued {
+        queue_moved(pass, &mut tx).await?;
     }
     told(pass, &mut tx, &run).await?;
     Ok(pass.commit(tx).await?)

@@ -5,9 +5,9 @@
 
 use model::affected::Why;
 use model::command::{self, Command, Selector, Verb};
-use model::id::RunId;
+use model::id::{RunId, StackName};
 use model::plan::PlanOptions;
-use model::publication::ReplyPart;
+use model::publication::{ReplyPart, Standing};
 use model::pull::{PullSnapshot, PullState, Role};
 use model::run::Wanted;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
@@ -92,8 +92,15 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
         Verb::Why => {
             let picked = picked(scene, &command.select)?;
             let mut affected = scene.survey.affected.clone();
-            affected.affected.retain(|hit| picked.iter().any(|stack| stack.stack.name == hit.stack));
-            told(ReplyPart::Why { view: view()?, affected })
+            let meant = |name: &StackName| picked.iter().any(|stack| &stack.stack.name == name);
+            affected.affected.retain(|hit| meant(&hit.stack));
+            let mut view = view()?;
+            if let Standing::Stacks(rows) = &mut view.standing
+                && !command.select.is_empty()
+            {
+                rows.retain(|row| meant(&row.stack));
+            }
+            told(ReplyPart::Why { view, affected })
         }
         Verb::Config => {
             let stacks = picked(scene, &command.select)?;

@@ -213,6 +213,10 @@ fn compared(world: &PullWorld, run: &RunRow) -> Option<SinceLast> {
     };
     let mut changed = only(before, after);
     changed.extend(only(after, before));
+    if old.document.is_none() || run.document.is_none() {
+        // Nothing is known of the means of a plan that is not kept.
+        changed.retain(|key| !is_means(key));
+    }
     changed.sort();
     changed.dedup();
     Some(SinceLast { head: old.what.head.clone(), changed })
@@ -224,6 +228,11 @@ fn items(run: &RunRow) -> Option<&[(String, String)]> {
         Some(document) => Some(&document.fingerprint.items),
         None => (run.state == RunState::NoChange).then_some(&[]),
     }
+}
+
+/// Is it an item of what a plan is made with, not of what it changes?
+fn is_means(key: &str) -> bool {
+    matches!(key, "tool" | "variables") || key.starts_with("provider.") || key.starts_with("provisioner.")
 }
 
 fn notes(survey: &Survey) -> Notes {

@@ -158,6 +158,14 @@ pub(crate) async fn queue(conn: &mut Conn) -> Result<Vec<RunNumber>, StoreError>
     rows.iter().map(|row| Ok(RunNumber::new(int(row, "number")?))).collect()
 }
 
+/// The pull requests that have runs in the queue, at most so many, in the order of their first ones.
+pub(crate) async fn queued_pulls(conn: &mut Conn, limit: usize) -> Result<Vec<(RepoId, PullNumber)>, StoreError> {
+    let query = sql("select repo, pull from runs where state='queued' and wanted='run' group by repo, pull \
+         order by min(number) limit $1");
+    let rows = db::all(conn, query.bind(i64::try_from(limit).unwrap_or(i64::MAX))).await?;
+    rows.iter().map(|row| Ok((RepoId::new(int(row, "repo")?), PullNumber::new(int(row, "pull")?)))).collect()
+}
+
 /// The run that gets the next place.
 pub(crate) async fn next_queued(conn: &mut Conn) -> Result<Option<RunId>, StoreError> {
     let query = sql("select id from runs where state='queued' and wanted='run' order by number limit 1");
