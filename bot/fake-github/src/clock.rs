@@ -21,6 +21,12 @@ pub(crate) fn rfc3339(micros: i64) -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
+/// A time for people: `31 Jan 2026, 12:00 UTC`.
+pub(crate) fn written(micros: i64) -> String {
+    let at = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
 /// Reads a time that a client sent; `None` when it is no RFC 3339 time.
 pub(crate) fn parse(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond)

@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use clap::Args;
 use fake_github::{AppSpec, DeliveryMode, FakeGitHub, Options};
 use model::stack::ResolvedTool;
-use runner::iac::Iac;
+use runner::iac::{Iac, IacSettings};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -59,7 +59,7 @@ pub fn run(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
 async fn shown(args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
     // From here on Ctrl-C ends what was begun instead of the process.
     let stop = crate::app::stop_signal()?;
-    let iac = tools::iac(args.tool.as_deref()).await?;
+    let iac = tools::iac(args.tool.as_deref(), IacSettings::default()).await?;
     let tool = tools::default(&iac, args.tool.as_deref()).await?;
     let dir = tempfile::Builder::new().prefix("buildit-demo-").tempdir().context("no temporary directory")?;
     let listener = free_port(args.port).await?;

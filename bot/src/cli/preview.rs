@@ -78,7 +78,7 @@ async fn previewed(args: &PreviewArgs, out: &mut dyn Write) -> anyhow::Result<Ex
     let preview = sides(args, &here)?;
     let survey = crate::app::preview::survey(&args.repo, &preview).await?;
     let stacks = check(args, &preview, &survey)?;
-    let iac = tools::iac(args.tool.as_deref()).await?;
+    let iac = tools::iac(args.tool.as_deref(), tools::personal()).await?;
     tools::default(&iac, args.tool.as_deref()).await?;
     progress::begin(&preview, uncommitted(args, &here)?);
     let mut progress = Progress::new(std::io::stderr().is_terminal());

@@ -8,19 +8,29 @@ use model::ports::IacEngine as _;
 use model::stack::ResolvedTool;
 use runner::iac::{Iac, IacSettings};
 
+/// What the person has set for their own tool: its CLI configuration and plugin cache.
+pub fn personal() -> IacSettings {
+    let (cli_config, plugin_cache) = (variable("TF_CLI_CONFIG_FILE"), variable("TF_PLUGIN_CACHE_DIR"));
+    IacSettings { cli_config, plugin_cache, ..IacSettings::default() }
+}
+
 /// Exactly this program, or whatever is on PATH and in the cache of `dev/setup`, PATH first.
-pub async fn iac(only: Option<&Path>) -> anyhow::Result<Iac> {
-    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cli_config = var("TF_CLI_CONFIG_FILE");
+///
+/// # Errors
+/// The named program is not there.
+pub async fn iac(only: Option<&Path>, settings: IacSettings) -> anyhow::Result<Iac> {
     if let Some(path) = only {
         let path = path.canonicalize().with_context(|| format!("--tool {}: no such program", path.display()))?;
-        return Ok(Iac::new(IacSettings { tools: vec![path], cli_config, ..IacSettings::default() }));
+        return Ok(Iac::new(IacSettings { tools: vec![path], ..settings }));
     }
-    let plugin_cache = var("TF_PLUGIN_CACHE_DIR");
-    let on_path = IacSettings { search_path: true, cli_config, plugin_cache, ..IacSettings::default() };
+    let on_path = IacSettings { search_path: true, ..settings };
     let first = Iac::new(on_path.clone()).resolve(None, &Directory::default()).await;
-    let cache = var("BUILDIT_CACHE").or_else(|| var("HOME").map(|home| home.join(".cache/buildit")));
+    let cache = variable("BUILDIT_CACHE").or_else(|| variable("HOME").map(|home| home.join(".cache/buildit")));
     Ok(Iac::new(IacSettings { default: first.ok().map(|found| found.tool), cache, ..on_path }))
+}
+
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// What plans a stack that asks for nothing.

@@ -91,7 +91,8 @@ fn bare(raw: &str) -> String {
     out
 }
 
-fn coloured(diff: &str) -> String {
+/// A diff with a class for each kind of line.
+pub(crate) fn coloured(diff: &str) -> String {
     let line = |line: &str| {
         let class = match line.chars().next() {
             Some('+') => "add",

@@ -1,11 +1,12 @@
 //! Owns the pages that a person looks at: the list of pull requests, one pull request, and a form to act on it.
 //! Never shows Markdown that was not made harmless, and lets nobody act unless the starter allowed it.
 
+mod files;
 mod markdown;
 
 use std::collections::BTreeMap;
 
-use crate::clock::rfc3339;
+use crate::clock::written;
 use crate::error::Error;
 use crate::model::Model;
 use crate::model::account::Kind;
@@ -121,6 +122,7 @@ fn one(model: &Model, it: &Repository, pull: &Pull) -> Result<Page, Error> {
     };
     let commits: String = commits.iter().map(commit).collect();
     body.push_str(&format!("<h2>Commits</h2><div class=\"box\">{commits}</div>"));
+    body.push_str(&files::changed(it, pull)?);
     body.push_str(&checks(it, pull));
     for review in &pull.reviews {
         let head = format!(
@@ -137,7 +139,7 @@ fn one(model: &Model, it: &Repository, pull: &Pull) -> Result<Page, Error> {
             .iter()
             .map(|it| format!(" · {} {}", emoji(&it.content), escaped(&model.login(it.author))))
             .collect();
-        let when = rfc3339(comment.created_at);
+        let when = written(comment.created_at);
         let head = format!(
             "<b>{}</b> <span class=\"mute\">{when}{edited}{reactions}</span>",
             escaped(&model.login(comment.author))
