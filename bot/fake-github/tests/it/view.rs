@@ -13,6 +13,7 @@ async fn a_pull_request_is_shown_with_its_comments_and_nothing_runs() {
     let page = send("GET", &format!("{}/acme/infra/pull/{number}", world.github.url()), "", &Value::Null).await;
     let html = page.body.as_str().unwrap();
     assert!(html.contains("Add a bucket <small>#1</small>") && html.contains("<td>1</td>"), "{html}");
+    assert!(html.contains("<code>bucket.tf</code>") && html.contains("<span class=\"add\">+# two</span>"), "{html}");
     assert!(!html.contains("<script") && !html.contains("<form"), "{html}");
     assert_eq!(send("GET", &format!("{}/acme/nothing", world.github.url()), "", &Value::Null).await.status, 404);
     world.github.finish().unwrap();

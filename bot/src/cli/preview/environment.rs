@@ -4,14 +4,13 @@
 //! named here by their first letters, and nothing else of their environment does.
 
 /// Variables by their whole name.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 13] = [
     "HOME",
     "USER",
     "LOGNAME",
     "XDG_CONFIG_HOME",
     "XDG_CACHE_HOME",
     "KUBECONFIG",
-    "GOOGLE_APPLICATION_CREDENTIALS",
     "SSH_AUTH_SOCK",
     "SSH_AGENT_PID",
     "GIT_SSH_COMMAND",
@@ -80,6 +79,14 @@ pub(super) fn is_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_names_each() {
+        let text = include_str!("../../../../docs/preview.md");
+        for name in NAMES.iter().chain(&PREFIXES) {
+            assert!(text.contains(&format!("`{name}`")), "{name} is not in docs/preview.md");
+        }
+    }
 
     #[test]
     fn names_tell_secrets() {
