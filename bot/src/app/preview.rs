@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use model::id::{RepoId, StackName};
 use model::mask::Masker;
-use model::ports::{Clock as _, Source as _, SurveyRequest};
+use model::ports::{Clock as _, Source as _, SourceError, SurveyRequest};
 use model::survey::Survey;
 use reconciler::blobs::DatabaseBlobs;
 use reconciler::engine::{Engine, EngineSettings, Parts};
@@ -68,7 +68,7 @@ pub enum Ended {
 ///
 /// # Errors
 /// Git could not read the clone.
-pub async fn survey(clone: &Path, preview: &Preview) -> anyhow::Result<Survey> {
+pub async fn survey(clone: &Path, preview: &Preview) -> Result<Survey, SourceError> {
     let request = SurveyRequest {
         repo: RepoId::new(1),
         name: preview.name.clone(),
@@ -79,7 +79,7 @@ pub async fn survey(clone: &Path, preview: &Preview) -> anyhow::Result<Survey> {
         head: preview.head.clone(),
         test_merge: None,
     };
-    Ok(GitSource::over_clone(clone).survey(request).await?)
+    GitSource::over_clone(clone).survey(request).await
 }
 
 /// Plans it all. `progress` is called after each step with what is published so far.

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use model::id::{CommitSha, RepoName};
+use model::ports::SourceError;
 use runner::source::LocalClone;
 
 /// A commit and how the person named it.
@@ -55,6 +56,16 @@ pub fn base(clone: &LocalClone, wanted: Option<&str>) -> anyhow::Result<Side> {
         )
     })?;
     side(clone, "--base", &found)
+}
+
+/// What git says about two commits of this clone, in words for who has the clone.
+pub fn unreadable(error: SourceError, base: &str, head: &str) -> anyhow::Error {
+    match error {
+        SourceError::Missing { id } => anyhow::anyhow!(
+            "this clone lacks what it takes to merge {head} into {base}\n  missing: {id}\n  do: git fetch --unshallow origin (a shallow or partial clone, or two histories without a common commit)"
+        ),
+        other => other.into(),
+    }
 }
 
 /// `local/FOLDER`; a folder whose name cannot be a repository's is `local/repository`.

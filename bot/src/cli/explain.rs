@@ -83,7 +83,8 @@ fn survey(args: &ExplainArgs) -> anyhow::Result<Survey> {
         test_merge: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    Ok(runtime.block_on(GitSource::over_clone(&args.directory).survey(request))?)
+    let survey = runtime.block_on(GitSource::over_clone(&args.directory).survey(request));
+    survey.map_err(|error| clone::unreadable(error, &args.base, &args.head))
 }
 
 /// What the answer says of one stack; `None` when no stack has that name.

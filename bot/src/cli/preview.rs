@@ -76,8 +76,9 @@ async fn previewed(args: &PreviewArgs, out: &mut dyn Write) -> anyhow::Result<Ex
     let stop = crate::app::stop_signal()?;
     let here = clone::open(&args.repo, "--repo")?;
     let preview = sides(args, &here)?;
-    let survey = crate::app::preview::survey(&args.repo, &preview).await?;
-    let stacks = check(args, &preview, &survey)?;
+    let survey = crate::app::preview::survey(&args.repo, &preview).await;
+    let survey = survey.map_err(|error| clone::unreadable(error, &preview.base_branch, &preview.head_branch))?;
+    let stacks = check(args, &here, &preview, &survey)?;
     let iac = tools::iac(args.tool.as_deref(), tools::personal()).await?;
     tools::default(&iac, args.tool.as_deref()).await?;
     progress::begin(&preview, uncommitted(args, &here)?);
@@ -136,9 +137,9 @@ fn sides(args: &PreviewArgs, here: &LocalClone) -> anyhow::Result<Preview> {
 }
 
 /// What is known to be wrong before anything runs; the stacks that were asked for.
-fn check(args: &PreviewArgs, preview: &Preview, survey: &Survey) -> anyhow::Result<Vec<StackName>> {
+fn check(args: &PreviewArgs, here: &LocalClone, preview: &Preview, survey: &Survey) -> anyhow::Result<Vec<StackName>> {
     if !survey.configured {
-        let written = args.repo.join(".buildit").is_dir();
+        let written = here.working_tree().is_some_and(|tree| tree.join(".buildit").is_dir());
         let (what, how) = if written {
             (", only in the working tree", "git add .buildit && git commit")
         } else {

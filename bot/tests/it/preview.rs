@@ -190,6 +190,23 @@ fn wrong_use_says_what_to_do() {
 }
 
 #[test]
+fn a_shallow_clone_is_told_how_to_get_deeper() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let tool = fake_tool(dir.path(), "exit 1");
+    let deep = scene(&[("infra/dns/main.tf", "")]);
+    git(deep.clone.path(), &["checkout", "--quiet", "main"]);
+    git(deep.clone.path(), &["commit", "--quiet", "--allow-empty", "--message=later"]);
+    let shallow = scene(&[("file", "")]);
+    let from = format!("file://{}", deep.clone.path().display());
+    git(shallow.clone.path(), &["fetch", "--quiet", "--depth=1", &from, "main:theirs", "change:ours"]);
+    let output = shallow.run(&tool, &["--base", "theirs", "--head", "ours"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.starts_with("error: this clone lacks what it takes to merge ours into theirs\n"), "{told}");
+    assert!(told.contains("do: git fetch --unshallow"), "{told}");
+}
+
+#[test]
 fn ctrl_c_ends_the_jobs_and_leaves_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let place = dir.path().join("pid");

@@ -63,6 +63,11 @@ impl LocalClone {
         Ok(self.0.statuses(Some(&mut options)).map_err(refused)?.len())
     }
 
+    /// Where its files are checked out; `None` for a bare one.
+    pub fn working_tree(&self) -> Option<&Path> {
+        self.0.workdir()
+    }
+
     /// The folder's name, for stacks named after the repository.
     pub fn name(&self) -> String {
         let folder = self.0.workdir().unwrap_or_else(|| self.0.path());
