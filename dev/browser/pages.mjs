@@ -69,6 +69,11 @@ for (const path of paths) {
     } else {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (wide > 1) fail(where, `${wide} pixels too wide`);
+      const hidden = await page.evaluate(() => {
+        const side = document.querySelector(".side");
+        return side.scrollWidth - side.clientWidth;
+      });
+      if (hidden > 0) fail(where, `${hidden} pixels of the navigation are out of sight`);
     }
     if (how === "light") await keyboard(page, where);
     if (folder) {

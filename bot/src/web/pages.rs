@@ -28,6 +28,7 @@ struct Dashboard<'a> {
     urgent: Vec<PullLine>,
     others: Vec<PullLine>,
     runs: Vec<RunLine>,
+    live: bool,
 }
 
 /// `/`: what needs a person now?
@@ -49,8 +50,9 @@ pub(super) async fn dashboard(State(state): State<WebState>) -> Response {
         1 => "1 pull request needs a look".to_owned(),
         n => format!("{n} pull requests need a look"),
     };
+    let live = runs.iter().any(|run| !run.state.is_terminal());
     let runs = runs.iter().map(RunLine::of).collect();
-    shown(&state, &Dashboard { layout: Layout::new(&state, &title, "dashboard"), urgent, others, runs })
+    shown(&state, &Dashboard { layout: Layout::new(&state, &title, "dashboard"), urgent, others, runs, live })
 }
 
 /// A stack in a pull request's table.
