@@ -236,8 +236,8 @@ async fn settle(pass: &Pass<'_>, result: Result<Option<Timestamp>, Trouble>) -> 
     tracing::warn!(key, attempt, %error, cause, ?next, "a pass failed");
     match next {
         Next::Again(at) => {
-            if count == crate::retry::PATIENCE {
-                show_trouble(pass, &format!("{error}; it is tried again")).await?;
+            if count == crate::retry::PATIENCE || error.needs_an_operator() {
+                show_trouble(pass, &error.to_string()).await?;
             }
             fenced(due::settle(store, claim, now, Some(at), attempt).await)
         }
@@ -271,6 +271,13 @@ async fn stall(pass: &Pass<'_>, message: &str) -> Result<(), Trouble> {
 }
 
 async fn show_trouble(pass: &Pass<'_>, message: &str) -> Result<(), StoreError> {
+    if let Key::Run(id) = pass.claim.key {
+        let row = observe::run(&mut *pass.parts.store.read().await?, id).await?;
+        return match row {
+            Some(row) => fenced(act::run::hinder(pass, row, message).await),
+            None => Ok(()),
+        };
+    }
     let Key::Pull(repo, number) = pass.claim.key else { return Ok(()) };
     let mut tx = match pass.write().await {
         Err(StoreError::Fenced) => return Ok(()),

@@ -169,6 +169,9 @@ fn table_row(row: &StackRow) -> String {
             let place = position.map(|at| format!(", {} in queue", words::ordinal(at))).unwrap_or_default();
             ("queued".to_owned(), format!("a runner{place}, since {}", words::clock(*since)))
         }
+        RowStatus::Blocked { reason, since } => {
+            ("cannot start".to_owned(), format!("{}, since {}", cell(&cut(reason, 200)), words::clock(*since)))
+        }
         RowStatus::Running(state) => (words::state(*state).to_owned(), "the plan".to_owned()),
         RowStatus::Planned(plan) => (words::cell(plan.counts), planned_waits(plan)),
         RowStatus::NoChange => ("no changes".to_owned(), String::new()),
@@ -179,6 +182,7 @@ fn table_row(row: &StackRow) -> String {
             (format!("no end after {}", words::duration(seconds * 1000)), "a fix, or a longer `timeout`".to_owned())
         }
         RowStatus::Cancelled => ("cancelled".to_owned(), "`buildit plan`".to_owned()),
+        RowStatus::Closed => ("cancelled".to_owned(), "nothing: the pull request ended first".to_owned()),
         RowStatus::Superseded => ("replaced".to_owned(), "the newer push".to_owned()),
     };
     format!("| {} | {name} | {plan} | {waits} |\n", words::sign(&row.status))

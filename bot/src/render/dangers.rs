@@ -114,8 +114,8 @@ pub(super) fn rank(status: &RowStatus) -> u8 {
         },
         RowStatus::NotYet(_) => 3,
         RowStatus::Running(_) => 8,
-        RowStatus::Queued { .. } => 9,
-        RowStatus::Cancelled => 10,
+        RowStatus::Queued { .. } | RowStatus::Blocked { .. } => 9,
+        RowStatus::Cancelled | RowStatus::Closed => 10,
         RowStatus::Superseded => 11,
         RowStatus::NoChange => 12,
     }

@@ -108,6 +108,9 @@ fn waits(row: &StackRow) -> String {
             let place = position.map(|at| format!(", {} in queue", words::ordinal(at))).unwrap_or_default();
             format!("{name} waits for a runner{place}, since {}", words::date(*since))
         }
+        RowStatus::Blocked { reason, since } => {
+            format!("{name} waits since {}: {}", words::date(*since), inline(&cut(reason, 300)))
+        }
         RowStatus::Running(state) => format!("{name} is being planned ({})", words::state(*state)),
         RowStatus::Planned(plan) => format!("{name} waits for review: {}", words::cell(plan.counts)),
         RowStatus::NoChange => format!("{name} waits for nothing: no changes"),
@@ -125,6 +128,7 @@ fn waits(row: &StackRow) -> String {
         RowStatus::Cancelled => {
             format!("{name} was cancelled; {} plans it again", code(&format!("buildit plan -p {}", row.stack)))
         }
+        RowStatus::Closed => format!("{name} waits for nothing: the pull request ended first"),
         RowStatus::Superseded => format!("{name} was replaced by a newer push"),
     }
 }

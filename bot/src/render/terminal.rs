@@ -102,8 +102,10 @@ fn table(rows: &[StackRow]) -> String {
                 format!("not planned: needs {}", words::list(&what, 3))
             }
             RowStatus::Queued { .. } => "queued".to_owned(),
+            RowStatus::Blocked { reason, .. } => format!("waits: {}", cut(&one_line(reason), 100)),
             RowStatus::Running(state) => words::state(*state).to_owned(),
             RowStatus::Cancelled => "cancelled".to_owned(),
+            RowStatus::Closed => "the pull request ended first".to_owned(),
             RowStatus::Superseded => "replaced by a newer push".to_owned(),
         };
         let time = row.millis.map(|millis| format!("  {}", words::duration(millis))).unwrap_or_default();

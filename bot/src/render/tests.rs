@@ -69,6 +69,10 @@ fn queued(name: &str, position: u32) -> StackRow {
 }
 
 /// Every standing, by name: the tables of headlines and of checks.
+fn blocked(reason: &str) -> RowStatus {
+    RowStatus::Blocked { reason: reason.to_owned(), since: Timestamp::from_seconds(1_795_000_000) }
+}
+
 fn standings() -> Vec<(&'static str, Standing)> {
     let changed =
         |path: &str| ChangedFile { path: RelPath::parse(path).expect("valid"), from: None, kind: ChangeKind::Modified };
@@ -104,6 +108,16 @@ fn standings() -> Vec<(&'static str, Standing)> {
         ),
         ("one not yet", stacks(vec![row("a", 1, RowStatus::NotYet(vec![secret]))])),
         ("cancelled", stacks(vec![row("a", 1, RowStatus::Cancelled), row("b", 2, RowStatus::NoChange)])),
+        (
+            "blocked",
+            stacks(vec![
+                row("a", 1, blocked("no disk is left in `/jobs`; free some")),
+                row("b", 2, RowStatus::NoChange),
+            ]),
+        ),
+        ("one blocked", stacks(vec![row("a", 1, blocked("no disk is left in `/jobs`; free some"))])),
+        ("closed", stacks(vec![row("a", 1, RowStatus::Closed), row("b", 2, RowStatus::NoChange)])),
+        ("one closed", stacks(vec![row("a", 1, RowStatus::Closed)])),
         ("superseded", stacks(vec![row("a", 1, RowStatus::Superseded), row("b", 2, RowStatus::Superseded)])),
     ]
 }
@@ -168,6 +182,14 @@ fn headlines_and_next_steps() {
         **Next:** this version cannot give it; plan by hand, or take it out of the configuration.
     cancelled: 2 stacks: 1 cancelled, 1 unchanged
         **Next:** comment `buildit plan` to plan again.
+    blocked: Planning 2 stacks: 1 done
+        **Next:** nothing to do here; the operator of this server mends it, and it goes on by itself.
+    one blocked: Planning `a`: cannot start yet. No disk is left in `/jobs`; free some
+        **Next:** nothing to do here; the operator of this server mends it, and it goes on by itself.
+    closed: 2 stacks: 1 cancelled, 1 unchanged
+        **Next:** nothing to do.
+    one closed: `a`: cancelled, the pull request ended first
+        **Next:** nothing to do.
     superseded: 2 stacks: 2 replaced by a newer push
         **Next:** nothing to do.
     "#);
@@ -208,6 +230,10 @@ fn checks() {
     not yet | completed action_required | a needs the secret COST_CENTER
     one not yet | completed action_required | a needs the secret COST_CENTER
     cancelled | completed cancelled | Cancelled: 1 of 2 planned
+    blocked | queued - | Waiting: no disk is left in /jobs; free some
+    one blocked | queued - | Waiting: no disk is left in /jobs; free some
+    closed | completed cancelled | The pull request ended first: 1 of 2 planned
+    one closed | completed cancelled | The pull request ended first
     superseded | completed cancelled | Replaced by a newer push
     "#);
 }
@@ -225,9 +251,9 @@ fn titles_fit_and_waiting_is_never_red() {
         assert!(verdict.title.chars().count() <= 60, "{}", verdict.title);
         assert_eq!(verdict.status.status == "completed", verdict.status.conclusion.is_some(), "{}", verdict.title);
         let waits = match &view.standing {
-            Standing::Stacks(rows) => {
-                rows.iter().any(|row| matches!(row.status, RowStatus::Queued { .. } | RowStatus::Running(_)))
-            }
+            Standing::Stacks(rows) => rows.iter().any(|row| {
+                matches!(row.status, RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Running(_))
+            }),
             Standing::Reading | Standing::Draft | Standing::Trouble { .. } => true,
             _ => false,
         };

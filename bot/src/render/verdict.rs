@@ -136,6 +136,8 @@ pub(super) fn capital(text: &str) -> String {
     chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
 }
 
+const ENDED_FIRST: &str = "The pull request ended first";
+
 /// How the rows of a pull request are counted.
 #[derive(Debug, Default)]
 struct Tally {
@@ -146,6 +148,7 @@ struct Tally {
     failed: usize,
     not_yet: usize,
     cancelled: usize,
+    closed: usize,
     superseded: usize,
     counts: Counts,
 }
@@ -155,7 +158,7 @@ impl Tally {
         let mut tally = Self::default();
         for row in rows {
             match &row.status {
-                RowStatus::Queued { .. } => tally.waiting += 1,
+                RowStatus::Queued { .. } | RowStatus::Blocked { .. } => tally.waiting += 1,
                 RowStatus::Running(_) => tally.running += 1,
                 RowStatus::Planned(plan) => {
                     tally.changed += 1;
@@ -165,6 +168,7 @@ impl Tally {
                 RowStatus::Failed(_) | RowStatus::TimedOut { .. } => tally.failed += 1,
                 RowStatus::NotYet(_) => tally.not_yet += 1,
                 RowStatus::Cancelled => tally.cancelled += 1,
+                RowStatus::Closed => tally.closed += 1,
                 RowStatus::Superseded => tally.superseded += 1,
             }
         }
@@ -187,6 +191,11 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
     if tally.waiting + tally.running > 0 {
         let done = all - tally.waiting - tally.running;
         let headline = format!("Planning {stacks}: {done} done");
+        let blocked = rows.iter().find(|row| matches!(row.status, RowStatus::Blocked { .. }));
+        if let Some(blocked) = blocked.filter(|_| tally.running == 0) {
+            let one = row_verdict(blocked);
+            return verdict(Status::QUEUED, &one.title, headline, &one.next);
+        }
         if done == 0 && tally.running == 0 {
             let first = rows.iter().find_map(|row| queue_place(&row.status));
             let title = first.map_or_else(
@@ -225,6 +234,10 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
             let title = format!("Cancelled: {} of {all} planned", tally.planned());
             (Status::ended("cancelled"), title, "**Next:** comment `buildit plan` to plan again.".to_owned())
         }
+        _ if tally.closed > 0 => {
+            let title = format!("{ENDED_FIRST}: {} of {all} planned", tally.planned());
+            (Status::ended("cancelled"), title, "**Next:** nothing to do.".to_owned())
+        }
         _ if tally.superseded > 0 => {
             (Status::ended("cancelled"), "Replaced by a newer push".to_owned(), "**Next:** nothing to do.".to_owned())
         }
@@ -256,7 +269,7 @@ fn ended_headline(tally: &Tally, stacks: &str, danger: Option<&str>) -> String {
         (tally.failed, "failed"),
         (tally.not_yet, "not planned"),
         (tally.changed, "with changes"),
-        (tally.cancelled, "cancelled"),
+        (tally.cancelled + tally.closed, "cancelled"),
         (tally.superseded, "replaced by a newer push"),
         (tally.unchanged, "unchanged"),
     ];
@@ -296,6 +309,12 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
                 follow,
             )
         }
+        RowStatus::Blocked { reason, .. } => verdict(
+            Status::QUEUED,
+            &format!("Waiting: {}", reason.replace('`', "")),
+            format!("Planning {marked}: cannot start yet. {}", capital(&failure::prose(&cut(reason, 300)))),
+            "**Next:** nothing to do here; the operator of this server mends it, and it goes on by itself.",
+        ),
         RowStatus::Running(state) => {
             let doing = match state {
                 RunState::Planning => String::new(),
@@ -345,6 +364,12 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
             let next = format!("**Next:** comment {} to plan again.", code(&format!("buildit plan -p {name}")));
             verdict(Status::ended("cancelled"), &format!("{short}: cancelled"), format!("{marked}: cancelled"), &next)
         }
+        RowStatus::Closed => verdict(
+            Status::ended("cancelled"),
+            ENDED_FIRST,
+            format!("{marked}: cancelled, the pull request ended first"),
+            "**Next:** nothing to do.",
+        ),
         RowStatus::Superseded => verdict(
             Status::ended("cancelled"),
             "Replaced by a newer push",

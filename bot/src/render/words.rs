@@ -171,8 +171,8 @@ pub fn sign(status: &RowStatus) -> &'static str {
         RowStatus::NotYet(_) => "⛔",
         RowStatus::Planned(plan) if plan.risk >= Risk::High => "🔴",
         RowStatus::Planned(_) => "🟢",
-        RowStatus::Queued { .. } | RowStatus::Running(_) => "⏳",
-        RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Superseded => "⚪",
+        RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Running(_) => "⏳",
+        RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Closed | RowStatus::Superseded => "⚪",
     }
 }
 

@@ -74,9 +74,9 @@ impl StackLine {
             RowStatus::NotYet(_) => "danger",
             RowStatus::Planned(plan) if plan.risk >= model::plan::Risk::High => "danger",
             RowStatus::Planned(_) => "good",
-            RowStatus::Queued { .. } => "wait",
+            RowStatus::Queued { .. } | RowStatus::Blocked { .. } => "wait",
             RowStatus::Running(_) => "busy",
-            RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Superseded => "still",
+            RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Closed | RowStatus::Superseded => "still",
         };
         let prefix = format!("{}: ", row.stack);
         let says = match &row.status {
@@ -85,7 +85,9 @@ impl StackLine {
         };
         let waits = match &row.status {
             RowStatus::Failed(failed) => failed.headline.clone(),
-            RowStatus::Queued { since, .. } => format!("since {}", words::date(*since)),
+            RowStatus::Queued { since, .. } | RowStatus::Blocked { since, .. } => {
+                format!("since {}", words::date(*since))
+            }
             RowStatus::NotYet(_) => "this version cannot give it".to_owned(),
             _ => String::new(),
         };

@@ -188,6 +188,13 @@ pub enum RowStatus {
         /// Since when.
         since: Timestamp,
     },
+    /// Has a place, and cannot start for this reason, which an operator mends; tried again.
+    Blocked {
+        /// What stands in the way, and what to do.
+        reason: String,
+        /// Since when it has its place.
+        since: Timestamp,
+    },
     /// Runs.
     Running(RunState),
     /// Has a plan with changes.
@@ -205,6 +212,8 @@ pub enum RowStatus {
     },
     /// Cancelled.
     Cancelled,
+    /// Cancelled because its pull request was merged or closed.
+    Closed,
     /// Replaced by a newer push.
     Superseded,
 }

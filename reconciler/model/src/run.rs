@@ -157,6 +157,8 @@ pub enum Wanted {
     Run,
     /// End: cancelled.
     Cancel,
+    /// End: its pull request was merged or closed. Planned again when that is opened again.
+    Close,
     /// End at once: cancelled, killed without an interrupt.
     #[serde(rename = "cancel-now")]
     CancelNow,
@@ -170,13 +172,17 @@ impl Wanted {
         match self {
             Wanted::Run => "run",
             Wanted::Cancel => "cancel",
+            Wanted::Close => "close",
             Wanted::CancelNow => "cancel-now",
             Wanted::Supersede => "supersede",
         }
     }
+    /// All values, for tables and tests.
+    pub const ALL: [Wanted; 5] = [Wanted::Run, Wanted::Cancel, Wanted::Close, Wanted::CancelNow, Wanted::Supersede];
+
     /// The value of that stored name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Wanted::Run, Wanted::Cancel, Wanted::CancelNow, Wanted::Supersede].into_iter().find(|w| w.name() == name)
+        Self::ALL.into_iter().find(|w| w.name() == name)
     }
 }
 
@@ -226,7 +232,7 @@ mod tests {
         for state in RunState::ALL {
             assert_eq!(RunState::parse(state.name()), Some(state));
         }
-        for wanted in [Wanted::Run, Wanted::Cancel, Wanted::CancelNow, Wanted::Supersede] {
+        for wanted in Wanted::ALL {
             assert_eq!(Wanted::parse(wanted.name()), Some(wanted));
         }
     }

@@ -58,6 +58,13 @@ impl Trouble {
     }
 }
 
+impl Trouble {
+    /// Must a person be told at once, although it is tried again?
+    pub(crate) fn needs_an_operator(&self) -> bool {
+        matches!(self, Trouble::Exec(ExecError::Unavailable { .. }))
+    }
+}
+
 /// A pass under way: what it works with and the lease that it writes under.
 pub(crate) struct Pass<'a> {
     pub(crate) parts: &'a Parts,

@@ -129,7 +129,7 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
     };
     let spec = parts.iac.plan_job(request)?;
     parts.executor.start(&run.job(), spec).await?;
-    (run.tool, run.job_started) = (Some(tool), true);
+    (run.tool, run.job_started, run.failure) = (Some(tool), true, None);
     let mut tx = pass.write().await?;
     runs::save(&mut tx, &run).await?;
     pass.mark(&mut tx, run.repo, &Key::Attend(run.id)).await?;
@@ -158,6 +158,18 @@ async fn end(pass: &Pass<'_>, mut run: RunRow, event: RunEvent, failure: Option<
     }
     told(pass, &mut tx, &run).await?;
     Ok(pass.commit(tx).await?)
+}
+
+/// Says what stands in the way of a run that is tried again. Its job, once there, takes the words away.
+pub(crate) async fn hinder(pass: &Pass<'_>, run: RunRow, message: &str) -> Result<(), StoreError> {
+    let failure = Some(failure("start", message));
+    if run.state != RunState::Preparing || run.job_started || run.failure == failure {
+        return Ok(());
+    }
+    let mut tx = pass.write().await?;
+    runs::save(&mut tx, &RunRow { failure, ..run.clone() }).await?;
+    told(pass, &mut tx, &run).await?;
+    pass.commit(tx).await
 }
 
 /// Ends a run whose pass cannot go on, in words for people.

@@ -59,6 +59,11 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
     if run.what.inputs != pull::inputs(stack) || run.wanted == Wanted::Supersede {
         return None;
     }
+    let open = world.pull.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == PullState::Open);
+    let cut_off = !matches!(run.state, RunState::Planned | RunState::NoChange | RunState::Failed | RunState::TimedOut);
+    if open && run.wanted == Wanted::Close && cut_off {
+        return None;
+    }
     let here = run.what.head == survey.head;
     let carried = run.what.options == PlanOptions::default() && run.wanted == Wanted::Run;
     match run.state {

@@ -9,7 +9,7 @@ use model::publication::{
     Check, CheckName, Notes, PullView, RowStatus, RunLink, SinceLast, StackRow, Standing, Summary, View,
 };
 use model::pull::{PullSnapshot, PullState};
-use model::run::RunState;
+use model::run::{RunState, Wanted};
 use model::stack::NotYet;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
@@ -171,6 +171,11 @@ fn status(world: &PullWorld, run: &RunRow) -> RowStatus {
             let position = place.and_then(|place| u32::try_from(place + 1).ok());
             RowStatus::Queued { position, since: run.created_at }
         }
+        // The run's failure is what stands in its way, until its job is started.
+        RunState::Preparing if run.failure.is_some() => RowStatus::Blocked {
+            reason: run.failure.as_ref().map(|failure| failure.headline.clone()).unwrap_or_default(),
+            since: run.started_at.unwrap_or(run.created_at),
+        },
         RunState::Preparing | RunState::Initializing | RunState::Planning => RowStatus::Running(run.state),
         RunState::Planned => match &run.document {
             Some(document) => RowStatus::Planned(Box::new(document.clone())),
@@ -182,6 +187,7 @@ fn status(world: &PullWorld, run: &RunRow) -> RowStatus {
         RunState::Failed => RowStatus::Failed(
             run.failure.clone().unwrap_or_else(|| lost("start", "the job ended without a reason; see the run's log")),
         ),
+        RunState::Cancelled if run.wanted == Wanted::Close => RowStatus::Closed,
         RunState::Cancelled => RowStatus::Cancelled,
         RunState::Superseded => RowStatus::Superseded,
         RunState::TimedOut => {
@@ -251,7 +257,7 @@ fn notes(survey: &Survey) -> Notes {
 /// this one. `None` when what stands there has an end already and is true of its commit.
 pub(crate) fn replaced(mut check: Check, of_head: bool) -> Option<Check> {
     let stop = |row: &mut StackRow| {
-        let open = matches!(row.status, RowStatus::Queued { .. } | RowStatus::Running(_));
+        let open = matches!(row.status, RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Running(_));
         if open || of_head {
             (row.status, row.millis, row.since_last) = (RowStatus::Superseded, None, None);
         }
@@ -341,9 +347,11 @@ fn worth_a_comment(standing: &Standing) -> bool {
         Standing::Stacks(rows) => rows.iter().any(|row| match &row.status {
             RowStatus::NotYet(_) | RowStatus::Planned(_) | RowStatus::Failed(_) | RowStatus::TimedOut { .. } => true,
             RowStatus::Queued { .. }
+            | RowStatus::Blocked { .. }
             | RowStatus::Running(_)
             | RowStatus::NoChange
             | RowStatus::Cancelled
+            | RowStatus::Closed
             | RowStatus::Superseded => false,
         }),
     }

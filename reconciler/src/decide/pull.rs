@@ -52,10 +52,10 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     };
     let archived = world.repo.snapshot.as_ref().is_some_and(|repo| repo.archived);
     if archived || (snapshot.state != PullState::Open && current_survey(world).is_none()) {
-        return end(world, Wanted::Cancel, |_| true);
+        return end(world, Wanted::Close, |_| true);
     }
     if snapshot.state != PullState::Open {
-        let mut steps = end(world, Wanted::Cancel, |_| true);
+        let mut steps = end(world, Wanted::Close, |_| true);
         steps.extend(heard(world));
         return steps;
     }
@@ -233,7 +233,21 @@ mod tests {
         sample::settle(&mut world);
         world.runs[1].state = RunState::Planned;
         world.pull.snapshot.as_mut().expect("sampled").state = PullState::Closed;
-        insta::assert_snapshot!(names(&world), @"cancel 1");
+        insta::assert_snapshot!(names(&world), @"close 1");
+    }
+
+    #[test]
+    fn what_was_cut_off_is_planned_when_the_pull_request_opens_again() {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.runs[1].state = RunState::Planned;
+        world.pull.snapshot.as_mut().expect("sampled").state = PullState::Closed;
+        sample::settle(&mut world);
+        world.pull.snapshot.as_mut().expect("sampled").state = PullState::Open;
+        let again = "create dns at aaaaaaa";
+        assert_eq!(names(&world), again, "while it still ends");
+        world.runs[0].state = RunState::Cancelled;
+        assert_eq!(names(&world), again, "when it has ended");
     }
 
     #[test]
@@ -251,7 +265,7 @@ mod tests {
     #[test]
     fn every_decision_that_is_carried_out_leads_to_none() {
         for state in RunState::ALL {
-            for wanted in [Wanted::Run, Wanted::Cancel, Wanted::Supersede] {
+            for wanted in Wanted::ALL {
                 for (name, change) in SURVEYS.iter().chain(sample::MOVES) {
                     let mut world = sample::world();
                     sample::settle(&mut world);

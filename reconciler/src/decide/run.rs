@@ -107,7 +107,7 @@ fn running(run: &RunRow, now: Timestamp) -> Step {
 pub(crate) fn stop(run: &RunRow) -> Option<RunEvent> {
     match run.wanted {
         Wanted::Run => None,
-        Wanted::Cancel | Wanted::CancelNow => Some(RunEvent::Cancel),
+        Wanted::Cancel | Wanted::Close | Wanted::CancelNow => Some(RunEvent::Cancel),
         Wanted::Supersede => Some(RunEvent::Supersede),
     }
 }
@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_is_interrupted_once_and_killed_when_it_does_not_end() {
-        for (wanted, event) in [(Wanted::Cancel, RunEvent::Cancel), (Wanted::Supersede, RunEvent::Supersede)] {
+        let closed = (Wanted::Close, RunEvent::Cancel);
+        for (wanted, event) in [(Wanted::Cancel, RunEvent::Cancel), closed, (Wanted::Supersede, RunEvent::Supersede)] {
             let mut run = run();
             run.wanted = wanted;
             assert_eq!(decide(&run, NOW), Step::Move(event));

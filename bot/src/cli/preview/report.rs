@@ -147,7 +147,12 @@ impl<'a> Stack<'a> {
                 one.result = "not-planned";
                 one.needs = needs.iter().map(|need| need.what.as_str()).collect();
             }
-            RowStatus::Queued { .. } | RowStatus::Running(_) | RowStatus::Cancelled | RowStatus::Superseded => {}
+            RowStatus::Queued { .. }
+            | RowStatus::Blocked { .. }
+            | RowStatus::Running(_)
+            | RowStatus::Cancelled
+            | RowStatus::Closed
+            | RowStatus::Superseded => {}
         }
         one
     }
