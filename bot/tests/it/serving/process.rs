@@ -189,3 +189,56 @@ fn a_settings_file_is_all_that_a_plan_needs() {
     let (code, rest) = server.stop();
     assert_eq!(code, Some(0), "{rest}");
 }
+
+/// A terraform whose `plan` says on one pipe that it begins and waits on another for a word.
+#[expect(clippy::disallowed_methods, reason = "pipes make the steps of the test wait for each other")]
+fn waiting_terraform(dir: &Path, program: &Path) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    for pipe in ["begun", "go"] {
+        assert!(Command::new("mkfifo").arg(dir.join(pipe)).status().expect("mkfifo runs").success());
+    }
+    let (tool, here, program) = (dir.join("waiting"), dir.display(), program.display());
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = plan ]; then echo begun >\"{here}/begun\"; read word <\"{here}/go\"; fi\nexec \"{program}\" \"$@\"\n"
+    );
+    std::fs::write(&tool, script).expect("written");
+    std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    tool
+}
+
+/// The other end of a pipe may never come: no wait without a bound.
+fn within<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> T {
+    let (send, receive) = std::sync::mpsc::channel();
+    std::thread::spawn(move || send.send(work()));
+    receive.recv_timeout(BOUND).expect("the other end comes in time").expect("a pipe")
+}
+
+#[test]
+fn a_server_that_is_killed_while_it_plans_finds_the_plan_again() {
+    let Some(program) = terraform() else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let tool = waiting_terraform(dir.path(), &program);
+    let (double, app) = double();
+    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
+    let tools = format!("tools = [\"{}\"]", tool.display());
+    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{tools}\n{rest}");
+    let file = dir.path().join("buildit.toml");
+    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
+    let file = file.display().to_string();
+    let number = open_pull(&double);
+    let server = Running::start(&["serve", "--config", &file]);
+    // Nobody told it by a webhook: the look at the start finds the pull request.
+    let (begun, go) = (dir.path().join("begun"), dir.path().join("go"));
+    assert_eq!(within(move || std::fs::read_to_string(begun)), "begun\n");
+    drop(server);
+    within(move || std::fs::write(go, "go\n"));
+
+    let server = Running::start(&["serve", "--config", &file]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    // A second plan would wait for a word that nobody says.
+    runtime.block_on(planned(&double, number));
+    let (_, page) = runtime.block_on(get(&format!("{}/r/1", server.url)));
+    assert!(page.contains("terraform_data.vpc"), "{page}");
+    assert_eq!(runtime.block_on(get(&format!("{}/r/2", server.url))).0, 404, "one run");
+    assert_eq!(server.stop().0, Some(0));
+}
