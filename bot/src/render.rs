@@ -7,6 +7,7 @@
 //! leaves no mention, reference, link, HTML or hidden character in force. No text is longer than its place
 //! allows, and none is cut inside a fence.
 
+mod apply;
 mod check;
 mod comment;
 mod dangers;

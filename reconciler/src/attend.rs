@@ -10,7 +10,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use model::id::RunId;
 use model::job::{Cursor, JobEnd, JobEvent, JobEventKind};
+use model::plan::AppliedItem;
 use model::ports::ExecError;
+use model::run::RunKind;
 use tokio::sync::watch;
 
 use crate::act::{Pass, Trouble};
@@ -168,8 +170,9 @@ impl<'a> Reader<'a> {
         if place == self.stored && !self.news {
             return Ok(false);
         }
-        let masked = self.pass.parts.settings.masks.mask_bytes(&clear);
         let parts = self.pass.parts;
+        let (clear, items) = self.read(clear);
+        let masked = parts.settings.masks.mask_bytes(&clear);
         let tail = match &self.end {
             Some(_) => self.tail(&masked).await?,
             None => String::new(),
@@ -177,6 +180,10 @@ impl<'a> Reader<'a> {
         let mut tx = self.pass.write().await?;
         if !masked.is_empty() {
             parts.logs().append(&mut tx, self.row.id, self.row.log_bytes, &masked).await?;
+        }
+        if !items.is_empty() {
+            self.row.done = runs::add_done(&mut tx, self.row.id, self.row.done, &items).await?;
+            self.pass.mark(&mut tx, self.row.repo, &Key::Publish(self.row.repo, self.row.pull)).await?;
         }
         let progress = Progress { cursor: place.0, skip: place.1, phase: self.row.phase.clone() };
         runs::progress(&mut tx, self.row.id, &progress).await?;
@@ -190,6 +197,21 @@ impl<'a> Reader<'a> {
         self.row.log_bytes += masked.len() as u64;
         (self.stored, self.news) = (place, false);
         Ok(self.end.is_some())
+    }
+
+    /// An apply speaks JSON: as people read it, and what it says is done.
+    fn read(&self, clear: Vec<u8>) -> (Vec<u8>, Vec<AppliedItem>) {
+        if self.row.what.kind != RunKind::Apply || clear.is_empty() {
+            return (clear, Vec::new());
+        }
+        let (mut text, mut items) = (String::new(), Vec::new());
+        for line in String::from_utf8_lossy(&clear).lines() {
+            let line = self.pass.parts.iac.apply_line(line);
+            text.push_str(&line.text);
+            text.push('\n');
+            items.extend(line.done);
+        }
+        (text.into_bytes(), items)
     }
 
     /// The last lines of the log, `new` included.

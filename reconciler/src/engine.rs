@@ -70,6 +70,7 @@ impl Engine {
         let mut secret = [0_u8; 32];
         SystemRandom::new().fill(&mut secret).map_err(|_| EngineError::Randomness)?;
         let sealed = parts.seal.seal(STACK_SECRET, &secret)?;
+        due::put_setting(&mut tx, due::APPLIES, if parts.settings.applies { "yes" } else { "no" }).await?;
         due::set_setting(&mut tx, STACK_SECRET, &hex::encode(sealed)).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(())

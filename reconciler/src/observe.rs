@@ -3,8 +3,9 @@
 //! Invariant: reads and nothing else; what it gives holds all that `decide` may ask.
 
 use model::id::{PullNumber, RepoId, RunId};
+use model::run::RunKind;
 
-use crate::store::{Conn, StoreError, commands, due, publications, pulls, runs};
+use crate::store::{Conn, StoreError, commands, due, locks, publications, pulls, runs};
 use crate::world::{PullWorld, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
@@ -16,12 +17,17 @@ pub(crate) async fn pull(
 ) -> Result<Option<PullWorld>, StoreError> {
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
     let Some(pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
+    let (runs, applies) =
+        runs::of_pull(conn, repo, number).await?.into_iter().partition(|run| run.what.kind == RunKind::Plan);
     Ok(Some(PullWorld {
         base_url: base_url.to_owned(),
+        may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
         slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
         repo: row,
         pull,
-        runs: runs::of_pull(conn, repo, number).await?,
+        runs,
+        applies,
+        locks: locks::of_repo(conn, repo).await?,
         commands: commands::of_pull(conn, repo, number).await?,
         publications: publications::of_pull(conn, repo, number).await?,
         queue: runs::queue(conn).await?,

@@ -45,6 +45,8 @@ pub struct EngineSettings {
     pub owner: String,
     /// Runs at the same time, of all replicas together.
     pub slots: u32,
+    /// May plans be applied from here? A preview may not.
+    pub applies: bool,
     /// What no log may show, whatever job wrote it.
     pub masks: Masker,
 }

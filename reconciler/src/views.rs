@@ -197,6 +197,11 @@ fn is_current(run: &NewestRun, here: bool, brief: Option<&SurveyBrief>) -> bool 
         | RunState::Preparing
         | RunState::Initializing
         | RunState::Planning
+        | RunState::Applying
+        | RunState::Applied
+        | RunState::PartlyApplied
+        | RunState::Stale
+        | RunState::Lost
         | RunState::Planned
         | RunState::NoChange => true,
     };

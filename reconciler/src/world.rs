@@ -10,7 +10,7 @@ use model::plan::PlanOptions;
 use model::plan::{PlanDocument, PlanFailure};
 use model::pull::RepoSnapshot;
 use model::pull::{PullSnapshot, Role};
-use model::run::{RunState, Wanted};
+use model::run::{RunKind, RunState, Wanted};
 use model::stack::ResolvedTool;
 use model::survey::Survey;
 use model::survey::SurveyedStack;
@@ -112,6 +112,9 @@ pub(crate) struct RunDetail {
 /// A run that is to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewRun {
+    pub(crate) kind: RunKind,
+    /// The plan that an apply applies.
+    pub(crate) plan: Option<RunId>,
     pub(crate) stack: StackName,
     pub(crate) path: RelPath,
     pub(crate) head: CommitSha,
@@ -152,6 +155,10 @@ pub(crate) struct RunRow {
     pub(crate) skip: u64,
     pub(crate) log_bytes: u64,
     pub(crate) phase: Option<String>,
+    /// Of an apply: resource instances that are done.
+    pub(crate) done: u32,
+    /// Of an apply: what grows with each apply that is granted for the stack.
+    pub(crate) epoch: Option<i64>,
     /// Read beside it where a view needs it.
     pub(crate) document: Option<PlanDocument>,
 }
@@ -163,7 +170,10 @@ impl RunRow {
     }
     /// Seconds after which the job is stopped.
     pub(crate) fn timeout(&self) -> u64 {
-        self.what.detail.surveyed.stack.plan.timeout_seconds
+        match self.what.kind {
+            RunKind::Plan => self.what.detail.surveyed.stack.plan.timeout_seconds,
+            RunKind::Apply => model::plan::APPLY_TIMEOUT.as_secs(),
+        }
     }
 }
 
@@ -190,6 +200,16 @@ pub(crate) struct Outcome {
     pub(crate) parts: Vec<model::publication::ReplyPart>,
 }
 
+/// Who may apply to a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LockRow {
+    pub(crate) stack: StackName,
+    pub(crate) pull: PullNumber,
+    pub(crate) since: Timestamp,
+    /// Who waits for it, in order.
+    pub(crate) waiters: Vec<PullNumber>,
+}
+
 /// What was written to GitHub.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationRow {
@@ -206,10 +226,16 @@ pub(crate) struct PublicationRow {
 pub(crate) struct PullWorld {
     pub(crate) base_url: String,
     pub(crate) slug: String,
+    /// May plans be applied from here?
+    pub(crate) may_apply: bool,
     pub(crate) repo: RepoRow,
     pub(crate) pull: PullRow,
-    /// In the order of their numbers.
+    /// Plans, in the order of their numbers.
     pub(crate) runs: Vec<RunRow>,
+    /// Applies, in the order of their numbers.
+    pub(crate) applies: Vec<RunRow>,
+    /// All locks of the repository.
+    pub(crate) locks: Vec<LockRow>,
     pub(crate) commands: Vec<CommandRow>,
     pub(crate) publications: Vec<PublicationRow>,
     /// Numbers of all queued runs of the server, in order.

@@ -136,6 +136,7 @@ async fn wire(job: PreviewJob, dir: &Path, executor: Process) -> anyhow::Result<
             public_url: String::new(),
             owner: "preview".to_owned(),
             slots: job.slots,
+            applies: false,
             masks: job.masks,
         },
     });

@@ -141,8 +141,13 @@ impl Server {
         if let Some(work) = work {
             let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
             let owner = ids.uuid(clock.now()).to_string();
-            let settings =
-                EngineSettings { public_url: public_url.clone(), owner, slots: work.slots, masks: work.masks.clone() };
+            let settings = EngineSettings {
+                public_url: public_url.clone(),
+                owner,
+                slots: work.slots,
+                applies: false,
+                masks: work.masks.clone(),
+            };
             let resync = work.resync;
             let engine = engine(&store, &seal, blobs, &clock, ids, work, settings);
             engine.start().await?;

@@ -1,11 +1,11 @@
 //! Check runs: state, title, summary, text and annotations.
 
 use model::diagnostic::{Diagnostic, Severity};
-use model::publication::{Check, PullView, RowStatus, StackRow, Standing, View};
+use model::publication::{Check, CheckName, PullView, RowStatus, StackRow, Standing, View};
 
-use crate::render::text::{cut, link, one_line};
+use crate::render::text::{cut, inline, link, one_line};
 use crate::render::verdict::{Verdict, capital, pull_verdict, row_verdict};
-use crate::render::{BUDGET, comment, dangers, failure};
+use crate::render::{BUDGET, apply, comment, dangers, failure};
 
 /// A check run as GitHub takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +63,7 @@ impl Level {
 /// The check run of a publication.
 pub fn check(check: &Check) -> RenderedCheck {
     match &check.view {
+        View::Pull(view) if check.name == CheckName::Apply => applies(view),
         View::Pull(view) => pull(view),
         View::Stack(row) => stack(row),
     }
@@ -90,6 +91,22 @@ fn pull(view: &PullView) -> RenderedCheck {
     annotations.dedup();
     // The comment says all of it in the right order; the check is the same text in another place.
     rendered(verdict, comment::body(view, BUDGET), String::new(), annotations)
+}
+
+fn applies(view: &PullView) -> RenderedCheck {
+    let verdict = apply::apply_verdict(view);
+    let lines = match &view.standing {
+        Standing::Stacks(rows) => rows
+            .iter()
+            .filter_map(|row| {
+                let waits = apply::waits(row)?;
+                Some(format!("- {}: {waits}\n", inline(row.stack.as_str())))
+            })
+            .collect(),
+        _ => String::new(),
+    };
+    let summary = format!("{}\n\n{}\n\n{lines}", verdict.headline, verdict.next);
+    rendered(verdict, cut(&summary, BUDGET), String::new(), Vec::new())
 }
 
 fn stack(row: &StackRow) -> RenderedCheck {

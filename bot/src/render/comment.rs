@@ -10,7 +10,7 @@ use model::publication::{Notes, PullView, RowStatus, SinceLast, StackRow, Standi
 use crate::render::diff::{Diff, diff};
 use crate::render::text::{code, code_cell, cut, fence, html, inline, link};
 use crate::render::verdict::{diagnostic_line, pull_verdict};
-use crate::render::{BUDGET, SUMMARY_MARKER, dangers, failure, words};
+use crate::render::{BUDGET, SUMMARY_MARKER, apply, dangers, failure, words};
 
 /// A single diff takes at most this many characters; the rest of it is on the page.
 const ONE_DIFF: usize = 24_000;
@@ -173,7 +173,9 @@ fn table_row(row: &StackRow) -> String {
             ("cannot start".to_owned(), format!("{}, since {}", cell(&cut(reason, 200)), words::clock(*since)))
         }
         RowStatus::Running(state) => (words::state(*state).to_owned(), "the plan".to_owned()),
-        RowStatus::Planned(plan) => (words::cell(plan.counts), planned_waits(plan)),
+        RowStatus::Planned(plan) => {
+            (words::cell(plan.counts), apply::waits(row).unwrap_or_else(|| planned_waits(plan)))
+        }
         RowStatus::NoChange => ("no changes".to_owned(), String::new()),
         RowStatus::Failed(failed) => {
             (inline(&failure::phase(failed)), format!("a fix: {}", cell(&cut(&failed.headline, 200))))

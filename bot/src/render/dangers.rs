@@ -85,6 +85,7 @@ pub(super) fn bare_row(plan: &PlanDocument) -> Option<StackRow> {
         stack,
         path: model::id::RelPath::root(),
         run: None,
+        apply: None,
         status: RowStatus::Planned(Box::new(plan.clone())),
         tool: None,
         millis: None,

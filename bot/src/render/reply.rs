@@ -7,7 +7,7 @@ use model::pull::Role;
 
 use crate::render::text::{code, cut, fence, inline, link};
 use crate::render::verdict::{capital, pull_verdict};
-use crate::render::{BUDGET, comment, dangers, failure, reply_marker, words};
+use crate::render::{BUDGET, apply, comment, dangers, failure, reply_marker, words};
 
 /// The answer as Markdown, its hidden marker first. `version` is the server's, such as "0.1.0".
 pub fn reply(reply: &Reply, version: &str) -> String {
@@ -112,7 +112,10 @@ fn waits(row: &StackRow) -> String {
             format!("{name} waits since {}: {}", words::date(*since), inline(&cut(reason, 300)))
         }
         RowStatus::Running(state) => format!("{name} is being planned ({})", words::state(*state)),
-        RowStatus::Planned(plan) => format!("{name} waits for review: {}", words::cell(plan.counts)),
+        RowStatus::Planned(plan) => {
+            let waits = apply::waits(row).unwrap_or_else(|| "review".to_owned());
+            format!("{name} waits for {waits}: {}", words::cell(plan.counts))
+        }
         RowStatus::NoChange => format!("{name} waits for nothing: no changes"),
         RowStatus::Failed(failed) => {
             let place = failure::place(failed).map(|place| format!(" in {}", code(&place))).unwrap_or_default();

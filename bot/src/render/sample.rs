@@ -28,6 +28,7 @@ pub(crate) fn row(name: &str, number: i64, status: RowStatus) -> StackRow {
         stack: StackName::parse(name).expect("valid"),
         path: RelPath::parse(&format!("infra/{name}")).expect("valid"),
         run: Some(RunLink { number: RunNumber::new(number), url: format!("https://buildit.example/r/{number}") }),
+        apply: None,
         status,
         tool: ran.then(|| (Tool::OpenTofu, "1.10.3".to_owned())),
         millis: ran.then_some(41_000),

@@ -9,13 +9,10 @@ use model::publication::{PullView, RowStatus, StackRow, Standing};
 use model::run::RunState;
 
 use crate::render::text::{code, cut, inline, one_line};
-use crate::render::{dangers, failure, words};
+use crate::render::{apply, dangers, failure, words};
 
 /// The longest title of a check, in characters.
 const TITLE: usize = 60;
-
-/// The second line of the comment as long as plans cannot be applied.
-const REVIEW: &str = "**Next:** review the plan. This version does not apply.";
 
 /// A check's state in GitHub's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +24,10 @@ pub struct Status {
 }
 
 impl Status {
-    const QUEUED: Self = Self { status: "queued", conclusion: None };
-    const RUNNING: Self = Self { status: "in_progress", conclusion: None };
+    pub(super) const QUEUED: Self = Self { status: "queued", conclusion: None };
+    pub(super) const RUNNING: Self = Self { status: "in_progress", conclusion: None };
 
-    const fn ended(conclusion: &'static str) -> Self {
+    pub(super) const fn ended(conclusion: &'static str) -> Self {
         Self { status: "completed", conclusion: Some(conclusion) }
     }
 }
@@ -48,7 +45,7 @@ pub struct Verdict {
     pub next: String,
 }
 
-fn verdict(status: Status, title: &str, headline: String, next: &str) -> Verdict {
+pub(super) fn verdict(status: Status, title: &str, headline: String, next: &str) -> Verdict {
     Verdict { status, title: cut(&one_line(title), TITLE), headline, next: next.to_owned() }
 }
 
@@ -228,7 +225,7 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
         _ if tally.not_yet > 0 => {
             let row = sorted.iter().find(|row| matches!(row.status, RowStatus::NotYet(_)));
             let one = row.map(|row| row_verdict(row).title).unwrap_or_default();
-            (Status::ended("action_required"), one, REVIEW.to_owned())
+            (Status::ended("action_required"), one, apply::next(rows))
         }
         _ if tally.cancelled > 0 => {
             let title = format!("Cancelled: {} of {all} planned", tally.planned());
@@ -250,7 +247,7 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
                 Some(danger) => format!("Destroys {danger}: {sum}"),
                 None => format!("{} of {all} stacks change: {sum}", tally.changed),
             };
-            (Status::ended("success"), title, REVIEW.to_owned())
+            (Status::ended("success"), title, apply::next(rows))
         }
     };
     verdict(status, &title, headline, &next)
@@ -322,7 +319,7 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
             };
             verdict(Status::RUNNING, &format!("Planning {short}{doing}"), format!("Planning {marked}{doing}"), follow)
         }
-        RowStatus::Planned(plan) => planned(name, &marked, plan),
+        RowStatus::Planned(plan) => planned(row, &marked, plan),
         RowStatus::NoChange => verdict(
             Status::ended("success"),
             &format!("No changes in {name}"),
@@ -379,7 +376,8 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
     }
 }
 
-fn planned(name: &str, marked: &str, plan: &PlanDocument) -> Verdict {
+fn planned(row: &StackRow, marked: &str, plan: &PlanDocument) -> Verdict {
+    let name = row.stack.as_str();
     let sum = words::short(plan.counts);
     let danger = dangers::tally(dangers::in_plan(plan));
     let title = match &danger {
@@ -391,5 +389,5 @@ fn planned(name: &str, marked: &str, plan: &PlanDocument) -> Verdict {
     };
     let danger = danger.map(|danger| format!(" · **{} would be destroyed**", inline(&danger))).unwrap_or_default();
     let headline = format!("{marked}: {}{danger}", words::sentence(plan.counts));
-    verdict(Status::ended("success"), &title, headline, REVIEW)
+    verdict(Status::ended("success"), &title, headline, &apply::next(std::slice::from_ref(row)))
 }

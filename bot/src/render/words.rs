@@ -160,6 +160,11 @@ pub const fn state(state: RunState) -> &'static str {
         RunState::Cancelled => "cancelled",
         RunState::Superseded => "replaced by a newer push",
         RunState::TimedOut => "timed out",
+        RunState::Applying => "applying",
+        RunState::Applied => "applied",
+        RunState::PartlyApplied => "partly applied",
+        RunState::Stale => "out of date",
+        RunState::Lost => "lost",
     }
 }
 

@@ -47,10 +47,11 @@ pub(super) fn line(markdown: &str) -> String {
 const fn state_class(state: RunState) -> &'static str {
     match state {
         RunState::Queued => "wait",
-        RunState::Preparing | RunState::Initializing | RunState::Planning => "busy",
-        RunState::Planned => "good",
+        RunState::Preparing | RunState::Initializing | RunState::Planning | RunState::Applying => "busy",
+        RunState::Planned | RunState::Applied => "good",
         RunState::NoChange | RunState::Cancelled | RunState::Superseded => "still",
-        RunState::Failed | RunState::TimedOut => "bad",
+        RunState::Failed | RunState::TimedOut | RunState::PartlyApplied | RunState::Lost => "bad",
+        RunState::Stale => "danger",
     }
 }
 

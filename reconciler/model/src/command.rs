@@ -12,6 +12,7 @@ mod verbs;
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::PullNumber;
 use crate::plan::PlanOptions;
 use crate::stack::Stack;
 
@@ -85,8 +86,32 @@ pub enum Verb {
         /// Kill instead of interrupting.
         now: bool,
     },
+    /// Apply what is ready, or what is selected.
+    Apply {
+        /// Selects a removed stack's destroy plan.
+        destroy: bool,
+        /// Merge afterwards, in spite of the configuration or with this method; `None`: as configured.
+        merge: Option<MergeWish>,
+    },
+    /// Let go of locks, and of the plans made under them.
+    Unlock {
+        /// Whose; empty: this pull request's.
+        pulls: Vec<PullNumber>,
+        /// Also of stacks that are ahead of the trusted branch.
+        accept_ahead: bool,
+    },
     /// A verb of the grammar that this version does not carry out, by name: `apply`, `approve`, `unlock`, ….
     NotYet(String),
+}
+
+/// What a command says about merging after the apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MergeWish {
+    /// `--no-merge`.
+    No,
+    /// `--merge-method`: "merge", "squash" or "rebase".
+    By(String),
 }
 
 /// A line that was meant as a command and is not one.

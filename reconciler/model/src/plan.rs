@@ -237,6 +237,9 @@ mod tests {
     }
 }
 
+/// An apply runs at most so long: databases take an hour, and an interrupt leaves things half done.
+pub const APPLY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(4 * 3600);
+
 /// A resource instance that an apply has done. The id is what an import needs should the state be lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppliedItem {

@@ -14,7 +14,7 @@ use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, 
 use crate::plan::{PlanDocument, PlanFailure};
 use crate::pull::Role;
 use crate::run::RunState;
-use crate::stack::{NotYet, Tool};
+use crate::stack::{ApplyMode, NotYet, Tool};
 use crate::survey::BaseTrust;
 use crate::time::Timestamp;
 
@@ -24,6 +24,8 @@ use crate::time::Timestamp;
 pub enum CheckName {
     /// `buildit/plan`, the aggregate.
     Plan,
+    /// `buildit/apply`, the aggregate of applies.
+    Apply,
     /// `plan: NAME`, one stack.
     Stack(StackName),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for CheckName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CheckName::Plan => f.write_str("buildit/plan"),
+            CheckName::Apply => f.write_str("buildit/apply"),
             CheckName::Stack(stack) => write!(f, "plan: {stack}"),
         }
     }
@@ -162,8 +165,74 @@ pub struct StackRow {
     pub millis: Option<u64>,
     /// How this plan compares with the one of the previous head.
     pub since_last: Option<SinceLast>,
+    /// What stands between this plan and its apply; `None` when there is nothing to apply.
+    pub apply: Option<ApplyView>,
     /// Was there state to plan against? `Some(false)`: no backend, planned on an empty state.
     pub state_known: Option<bool>,
+}
+
+/// A plan and its apply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyView {
+    /// When it happens.
+    pub mode: ApplyMode,
+    /// Where it stands.
+    pub standing: ApplyStanding,
+}
+
+/// Where an apply stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApplyStanding {
+    /// Requirements do not hold yet, each with its evidence.
+    Waits(Vec<String>),
+    /// Another pull request has the lock.
+    Locked {
+        /// Whose it is.
+        holder: PullNumber,
+        /// Our page of it.
+        url: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Everything holds: only the merge or the command is missing.
+    Ready,
+    /// It is under way.
+    Running(Progress),
+    /// It is done.
+    Applied {
+        /// How far.
+        progress: Progress,
+        /// Its run.
+        run: RunLink,
+        /// Wall clock time in milliseconds.
+        millis: Option<u64>,
+    },
+    /// It stopped.
+    Failed {
+        /// How far it came.
+        progress: Progress,
+        /// Its run.
+        run: RunLink,
+        /// Of what.
+        failure: PlanFailure,
+    },
+    /// Its worker vanished; nothing was started again.
+    Lost {
+        /// How far it came.
+        progress: Progress,
+        /// Its run.
+        run: RunLink,
+    },
+}
+
+/// How far an apply came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Resource instances that are done.
+    pub done: u32,
+    /// Those of the plan.
+    pub total: u32,
 }
 
 /// A run for people.

@@ -10,6 +10,22 @@ use serde::{Deserialize, Serialize};
 pub enum RunKind {
     /// A plan.
     Plan,
+    /// An apply of a saved plan.
+    Apply,
+}
+
+impl RunKind {
+    /// The stored name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            RunKind::Plan => "plan",
+            RunKind::Apply => "apply",
+        }
+    }
+    /// The kind of that stored name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [RunKind::Plan, RunKind::Apply].into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// Where a run is.
@@ -24,6 +40,8 @@ pub enum RunState {
     Initializing,
     /// The tool plans.
     Planning,
+    /// The tool applies a saved plan.
+    Applying,
     /// Ended: a plan with changes.
     Planned,
     /// Ended: a plan without changes.
@@ -36,6 +54,14 @@ pub enum RunState {
     Superseded,
     /// Ended: the timeout passed.
     TimedOut,
+    /// Ended: the plan is applied.
+    Applied,
+    /// Ended: the apply failed when something had been changed.
+    PartlyApplied,
+    /// Ended before anything was changed: the plan is not of the state or the inputs that there are now.
+    Stale,
+    /// Ended: the worker of an apply vanished; someone must look.
+    Lost,
 }
 
 /// What happened to a run.
@@ -59,6 +85,16 @@ pub enum RunEvent {
     Supersede,
     /// Timed out and ended.
     TimeOut,
+    /// The job's `apply` step began.
+    ApplyStarted,
+    /// All of the plan was done.
+    Applied,
+    /// A part of the plan was done.
+    PartlyApplied,
+    /// The plan is out of date.
+    Stale,
+    /// The worker of an apply vanished.
+    Lose,
 }
 
 /// An event that has no meaning in a state: a bug, not a condition.
@@ -73,17 +109,22 @@ pub struct IllegalTransition {
 
 impl RunState {
     /// All states, for tables and tests.
-    pub const ALL: [RunState; 10] = [
+    pub const ALL: [RunState; 15] = [
         RunState::Queued,
         RunState::Preparing,
         RunState::Initializing,
         RunState::Planning,
+        RunState::Applying,
         RunState::Planned,
         RunState::NoChange,
         RunState::Failed,
         RunState::Cancelled,
         RunState::Superseded,
         RunState::TimedOut,
+        RunState::Applied,
+        RunState::PartlyApplied,
+        RunState::Stale,
+        RunState::Lost,
     ];
 
     /// The stored name.
@@ -93,12 +134,17 @@ impl RunState {
             RunState::Preparing => "preparing",
             RunState::Initializing => "initializing",
             RunState::Planning => "planning",
+            RunState::Applying => "applying",
             RunState::Planned => "planned",
             RunState::NoChange => "no-change",
             RunState::Failed => "failed",
             RunState::Cancelled => "cancelled",
             RunState::Superseded => "superseded",
             RunState::TimedOut => "timed-out",
+            RunState::Applied => "applied",
+            RunState::PartlyApplied => "partly-applied",
+            RunState::Stale => "stale",
+            RunState::Lost => "lost",
         }
     }
 
@@ -110,13 +156,21 @@ impl RunState {
     /// Has it ended?
     pub const fn is_terminal(self) -> bool {
         match self {
-            RunState::Queued | RunState::Preparing | RunState::Initializing | RunState::Planning => false,
+            RunState::Queued
+            | RunState::Preparing
+            | RunState::Initializing
+            | RunState::Planning
+            | RunState::Applying => false,
             RunState::Planned
             | RunState::NoChange
             | RunState::Failed
             | RunState::Cancelled
             | RunState::Superseded
-            | RunState::TimedOut => true,
+            | RunState::TimedOut
+            | RunState::Applied
+            | RunState::PartlyApplied
+            | RunState::Stale
+            | RunState::Lost => true,
         }
     }
 
@@ -139,12 +193,23 @@ impl RunState {
             RunEvent::Cancel => Ok(RunState::Cancelled),
             RunEvent::Supersede => Ok(RunState::Superseded),
             RunEvent::TimeOut if self != RunState::Queued => Ok(RunState::TimedOut),
+            RunEvent::ApplyStarted if matches!(self, RunState::Preparing | RunState::Initializing) => {
+                Ok(RunState::Applying)
+            }
+            RunEvent::Applied if self != RunState::Queued => Ok(RunState::Applied),
+            RunEvent::PartlyApplied if self != RunState::Queued => Ok(RunState::PartlyApplied),
+            RunEvent::Stale => Ok(RunState::Stale),
+            RunEvent::Lose if self != RunState::Queued => Ok(RunState::Lost),
             RunEvent::Claimed
             | RunEvent::InitStarted
             | RunEvent::PlanStarted
             | RunEvent::Changes
             | RunEvent::NoChanges
-            | RunEvent::TimeOut => illegal,
+            | RunEvent::TimeOut
+            | RunEvent::ApplyStarted
+            | RunEvent::Applied
+            | RunEvent::PartlyApplied
+            | RunEvent::Lose => illegal,
         }
     }
 }
@@ -190,7 +255,7 @@ impl Wanted {
 mod tests {
     use super::*;
 
-    const EVENTS: [RunEvent; 9] = [
+    const EVENTS: [RunEvent; 14] = [
         RunEvent::Claimed,
         RunEvent::InitStarted,
         RunEvent::PlanStarted,
@@ -200,6 +265,11 @@ mod tests {
         RunEvent::Cancel,
         RunEvent::Supersede,
         RunEvent::TimeOut,
+        RunEvent::ApplyStarted,
+        RunEvent::Applied,
+        RunEvent::PartlyApplied,
+        RunEvent::Stale,
+        RunEvent::Lose,
     ];
 
     #[test]

@@ -3,6 +3,7 @@
 //! Invariant: every action can be repeated; it writes rows only under its pass's lease, and what it causes is seen
 //! by the next observation, never handed on.
 
+pub(crate) mod apply;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod resync;

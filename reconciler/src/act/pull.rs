@@ -4,16 +4,17 @@
 //! leaves them old.
 
 use model::command;
-use model::id::{CommitSha, PullNumber, RepoId, RunId};
+use model::id::{CommitSha, PullNumber, RepoId, RunId, StackName};
 use model::ports::{CommentSnapshot, FetchError, ForgeError, SurveyRequest};
 use model::pull::{PullSnapshot, RepoSnapshot};
+use model::run::RunKind;
 use model::survey::Survey;
 use model::time::Timestamp;
 
 use super::{Pass, Trouble};
 use crate::decide::pull::Step;
 use crate::store::pulls::PullFacts;
-use crate::store::{Conn, StoreError, commands, due, pulls, runs};
+use crate::store::{Conn, StoreError, commands, due, locks, pulls, runs};
 use crate::world::{CommandRow, Key, PullWorld};
 
 /// Comments of a pull request that is new to us count when they are not older than this.
@@ -30,6 +31,10 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
             let mut tx = pass.serial().await?;
             // Only once, whatever a restart repeats: its runs are created with its end.
             if commands::end(&mut tx, &id, outcome.as_deref()).await? {
+                if !lock(pass, &mut tx, place, &steps).await? {
+                    // Another took one meanwhile: what is told then is decided anew, and nothing is written.
+                    return Ok(());
+                }
                 for step in steps {
                     rows(pass, &mut tx, place, step).await?;
                 }
@@ -37,13 +42,31 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
             pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
             Ok(pass.commit(tx).await?)
         }
-        step @ (Step::Create(_) | Step::Want { .. }) => {
+        step @ (Step::Create(_) | Step::Want { .. } | Step::Release { .. }) => {
             let mut tx = pass.serial().await?;
+            if !lock(pass, &mut tx, place, std::slice::from_ref(&step)).await? {
+                return Ok(());
+            }
             rows(pass, &mut tx, place, step).await?;
             pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
             Ok(pass.commit(tx).await?)
         }
     }
+}
+
+/// Takes the locks of all applies among the steps. False: one is another's.
+async fn lock(
+    pass: &Pass<'_>,
+    conn: &mut Conn,
+    (repo, number): (RepoId, PullNumber),
+    steps: &[Step],
+) -> Result<bool, StoreError> {
+    let applies = steps.iter().filter_map(|step| match step {
+        Step::Create(what) if what.kind == RunKind::Apply => Some(what.stack.clone()),
+        _ => None,
+    });
+    let stacks: Vec<StackName> = applies.collect();
+    locks::take(conn, repo, number, &stacks, pass.now()).await
 }
 
 /// Steps that only write rows.
@@ -59,6 +82,15 @@ async fn rows(
             let id = RunId::new(pass.parts.ids.uuid(now));
             runs::insert(conn, id, (repo, number), &what, now).await?;
             pass.mark(conn, repo, &Key::Run(id)).await
+        }
+        Step::Release { stack } => {
+            // Whoever is next looks again; so do all who show this lock.
+            let next = locks::release(conn, repo, number, &stack).await?;
+            for pull in next.into_iter().chain(pulls::open(conn, repo, None).await?) {
+                pass.mark(conn, repo, &Key::Pull(repo, pull)).await?;
+                pass.mark(conn, repo, &Key::Publish(repo, pull)).await?;
+            }
+            Ok(())
         }
         Step::Want { run, wanted } => {
             runs::want(conn, run, wanted).await?;

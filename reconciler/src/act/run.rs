@@ -12,12 +12,12 @@ use model::id::FileName;
 use model::job::{JobEnd, Outcome, SourceTree};
 use model::plan::{PlanDocument, PlanFailure};
 use model::ports::{BlobKey, ExecError, PlanRequest};
-use model::run::{RunEvent, RunState};
+use model::run::{RunEvent, RunKind, RunState};
 use model::time::Timestamp;
 use ring::hmac;
 use secrecy::SecretString;
 
-use super::{Pass, Trouble};
+use super::{Pass, Trouble, apply};
 use crate::decide::run::{Step, stop};
 use crate::store::{Conn, StoreError, due, runs};
 use crate::world::{Key, RunRow};
@@ -34,9 +34,15 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, run: RunRow, step: Step) -> Resul
     let executor = &pass.parts.executor;
     match step {
         Step::Claim { again } => return Ok((!claim(pass, run).await?).then_some(again)),
+        Step::Start if run.what.kind == RunKind::Apply => return apply::start(pass, run).await,
         Step::Start => start(pass, run).await?,
         Step::Move(event) => end(pass, run, event, None).await?,
+        Step::Finish if run.what.kind == RunKind::Apply => apply::finish(pass, run).await?,
         Step::Finish => finish(pass, run).await?,
+        Step::Lose if run.what.kind == RunKind::Apply => {
+            let headline = "the worker of this apply vanished; nothing was started again, and someone must look";
+            end(pass, run, RunEvent::Lose, Some(failure("apply", headline))).await?;
+        }
         Step::Lose => {
             let headline = "the worker of this plan vanished; comment `buildit plan` for a new one";
             end(pass, run, RunEvent::Fail, Some(failure("start", headline))).await?;
@@ -138,7 +144,12 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
 }
 
 /// Moves the state; an end gives the place on.
-async fn end(pass: &Pass<'_>, mut run: RunRow, event: RunEvent, failure: Option<PlanFailure>) -> Result<(), Trouble> {
+pub(super) async fn end(
+    pass: &Pass<'_>,
+    mut run: RunRow,
+    event: RunEvent,
+    failure: Option<PlanFailure>,
+) -> Result<(), Trouble> {
     let queued = run.state == RunState::Queued;
     run.state = moved(run.state, event)?;
     if failure.is_some() {
@@ -152,6 +163,10 @@ async fn end(pass: &Pass<'_>, mut run: RunRow, event: RunEvent, failure: Option<
     runs::save(&mut tx, &run).await?;
     if run.state.is_terminal() {
         wake_next(pass, &mut tx).await?;
+        if run.what.kind == RunKind::Apply {
+            // Locks, what is left and what waited for it follow.
+            pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, run.pull)).await?;
+        }
     }
     if queued {
         queue_moved(pass, &mut tx).await?;
@@ -177,7 +192,7 @@ pub(crate) async fn fail(pass: &Pass<'_>, run: RunRow, message: &str) -> Result<
     end(pass, run, RunEvent::Fail, Some(failure("start", message))).await
 }
 
-fn failure(phase: &str, message: &str) -> PlanFailure {
+pub(super) fn failure(phase: &str, message: &str) -> PlanFailure {
     let (headline, detail) = message.split_once('\n').unwrap_or((message, ""));
     PlanFailure {
         phase: phase.to_owned(),
@@ -204,7 +219,7 @@ async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
     }
 }
 
-fn explained(pass: &Pass<'_>, run: &RunRow, job: &JobEnd) -> PlanFailure {
+pub(super) fn explained(pass: &Pass<'_>, run: &RunRow, job: &JobEnd) -> PlanFailure {
     pass.parts.iac.explain_failure(job, run.tail.as_deref().unwrap_or_default()).within(&run.what.path)
 }
 
@@ -225,6 +240,9 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
     if let Some(plan) = file(pass, &run, "plan.bin").await? {
         parts.blobs.put(&BlobKey::new("plan-file", run.id), plan).await?;
     }
+    if let Some(lock) = file(pass, &run, "lock.hcl").await? {
+        parts.blobs.put(&BlobKey::new("lock-file", run.id), lock).await?;
+    }
     let masked = parts.iac.mask_plan(&json)?;
     parts.blobs.put(&BlobKey::new("plan-json", run.id), Bytes::from(masked)).await?;
     let mut tx = pass.write().await?;
@@ -234,7 +252,7 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
 }
 
 /// A file that the job left.
-async fn file(pass: &Pass<'_>, run: &RunRow, name: &str) -> Result<Option<Bytes>, Trouble> {
+pub(super) async fn file(pass: &Pass<'_>, run: &RunRow, name: &str) -> Result<Option<Bytes>, Trouble> {
     let reading = |source| ExecError::Io { doing: format!("reading {name}"), source };
     let file = FileName::parse(name).map_err(|error| ExecError::Refused { reason: error.to_string() })?;
     let mut stream = match pass.parts.executor.file(&run.job(), &file).await {

@@ -13,7 +13,7 @@ use model::run::Wanted;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::pull::{Step, new_run};
-use super::{current_survey, publish};
+use super::{apply, current_survey, publish};
 use crate::world::{CommandRow, Outcome, PullWorld};
 
 /// Answers to the commands that wait, oldest first.
@@ -25,15 +25,15 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
 }
 
 /// All that an answer depends on.
-struct Scene<'a> {
-    world: &'a PullWorld,
-    snapshot: &'a PullSnapshot,
-    survey: &'a Survey,
-    row: &'a CommandRow,
+pub(super) struct Scene<'a> {
+    pub(super) world: &'a PullWorld,
+    pub(super) snapshot: &'a PullSnapshot,
+    pub(super) survey: &'a Survey,
+    pub(super) row: &'a CommandRow,
 }
 
 /// What a line comes to, or why it is refused.
-type Line = Result<(Vec<Step>, Option<ReplyPart>), String>;
+pub(super) type Line = Result<(Vec<Step>, Option<ReplyPart>), String>;
 
 fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
     let done = |outcome| Step::Answer { id: row.id.clone(), outcome, steps: Vec::new() };
@@ -115,6 +115,17 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
             may(role, "cancel")?;
             cancel(scene, &command.select, *now)
         }
+        Verb::Apply { destroy, merge } => {
+            may(role, "apply")?;
+            apply::command(scene, &command.select, *destroy, merge.as_ref())
+        }
+        Verb::Unlock { pulls, accept_ahead } => {
+            may(role, "unlock")?;
+            if !pulls.is_empty() || *accept_ahead {
+                return Err("this version unlocks the pull request on which the comment stands only".to_owned());
+            }
+            apply::unlock(scene, &command.select)
+        }
         Verb::NotYet(verb) => Err(format!("this version does not carry out `{verb}`")),
     }
 }
@@ -125,7 +136,7 @@ fn may(role: Role, verb: &str) -> Result<(), String> {
 }
 
 /// The stacks that a selector means; without one the affected stacks.
-fn picked<'a>(scene: &Scene<'a>, select: &Selector) -> Result<Vec<&'a SurveyedStack>, String> {
+pub(super) fn picked<'a>(scene: &Scene<'a>, select: &Selector) -> Result<Vec<&'a SurveyedStack>, String> {
     let survey = scene.survey;
     let affected = |stack: &SurveyedStack| survey.affected.affected.iter().any(|hit| hit.stack == stack.stack.name);
     if select.is_empty() {

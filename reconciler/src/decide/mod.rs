@@ -3,7 +3,9 @@
 //! Invariant: synchronous and total. No store, no port, no clock: a world goes in, a value comes out, and a
 //! decision that was carried out leads to the empty decision.
 
+pub(crate) mod apply;
 pub(crate) mod command;
+mod gates;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod run;
@@ -67,7 +69,12 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
     let here = run.what.head == survey.head;
     let carried = run.what.options == PlanOptions::default() && run.wanted == Wanted::Run;
     match run.state {
-        RunState::Superseded => None,
+        RunState::Superseded
+        | RunState::Applying
+        | RunState::Applied
+        | RunState::PartlyApplied
+        | RunState::Stale
+        | RunState::Lost => None,
         RunState::Failed | RunState::Cancelled | RunState::TimedOut => here.then_some(run),
         RunState::Queued
         | RunState::Preparing

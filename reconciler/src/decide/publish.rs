@@ -13,7 +13,7 @@ use model::run::{RunState, Wanted};
 use model::stack::NotYet;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
-use super::{answer, automatic, current_survey, newest};
+use super::{answer, apply, automatic, current_survey, newest};
 use crate::world::{PullWorld, RunRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
@@ -46,7 +46,10 @@ pub(crate) fn decide(world: &PullWorld) -> Shown {
     if let Standing::Stacks(rows) = &view.standing {
         checks.extend(rows.iter().take(CHILDREN).map(|row| child(world, &view, row)));
     }
-    checks.insert(0, aggregate(world, view));
+    checks.insert(0, aggregate(world, &view, CheckName::Plan));
+    if world.may_apply && matches!(view.standing, Standing::Stacks(_) | Standing::Unaffected { .. }) {
+        checks.insert(1, aggregate(world, &view, CheckName::Apply));
+    }
     Shown { checks, summary }
 }
 
@@ -121,6 +124,7 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
     StackRow {
         stack: stack.stack.name.clone(),
         path: stack.stack.path.clone(),
+        apply: apply::view(world, survey, stack),
         run: run.map(|run| RunLink { number: run.number, url: run_url(world, run.number) }),
         status,
         tool: run.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
@@ -136,6 +140,7 @@ pub(crate) fn of_run(world: &PullWorld, run: &RunRow) -> StackRow {
     StackRow {
         stack: run.what.stack.clone(),
         path: run.what.path.clone(),
+        apply: None,
         run: Some(RunLink { number: run.number, url: run_url(world, run.number) }),
         status: status(world, run),
         tool: run.tool.as_ref().map(|tool| (tool.tool, tool.version.clone())),
@@ -149,11 +154,11 @@ fn has_state(stack: &SurveyedStack) -> bool {
     stack.stack.state.is_some() || stack.directory.backend.is_some() || stack.directory.cloud
 }
 
-fn run_url(world: &PullWorld, number: RunNumber) -> String {
+pub(super) fn run_url(world: &PullWorld, number: RunNumber) -> String {
     format!("{}/r/{number}", world.base_url)
 }
 
-fn millis(run: &RunRow) -> Option<u64> {
+pub(super) fn millis(run: &RunRow) -> Option<u64> {
     u64::try_from(run.ended_at?.since(run.started_at?).as_millis()).ok()
 }
 
@@ -176,7 +181,13 @@ fn status(world: &PullWorld, run: &RunRow) -> RowStatus {
             reason: run.failure.as_ref().map(|failure| failure.headline.clone()).unwrap_or_default(),
             since: run.started_at.unwrap_or(run.created_at),
         },
-        RunState::Preparing | RunState::Initializing | RunState::Planning => RowStatus::Running(run.state),
+        RunState::Preparing | RunState::Initializing | RunState::Planning | RunState::Applying => {
+            RowStatus::Running(run.state)
+        }
+        // An apply's own page says so; here its plan is asked for.
+        RunState::Applied | RunState::PartlyApplied | RunState::Stale | RunState::Lost => {
+            RowStatus::Failed(run.failure.clone().unwrap_or_else(|| lost("apply", run.state.name())))
+        }
         RunState::Planned => match &run.document {
             Some(document) => RowStatus::Planned(Box::new(document.clone())),
             None => {
@@ -284,17 +295,17 @@ pub(crate) fn replaced(mut check: Check, of_head: bool) -> Option<Check> {
     changed.then_some(check)
 }
 
-fn aggregate(world: &PullWorld, view: PullView) -> Check {
+fn aggregate(world: &PullWorld, view: &PullView, name: CheckName) -> Check {
     let rows: &[StackRow] = if let Standing::Stacks(rows) = &view.standing { rows } else { &[] };
     let runs: Vec<&RunRow> = rows.iter().filter_map(|row| run_of(world, row)).collect();
     let ended = runs.len() == rows.len() && runs.iter().all(|run| run.state.is_terminal());
     Check {
-        name: CheckName::Plan,
-        external_id: external_id(&view, &CheckName::Plan),
+        external_id: external_id(view, &name),
+        name,
         details_url: view.url.clone(),
         started_at: runs.iter().filter_map(|run| run.started_at).min(),
         completed_at: runs.iter().filter_map(|run| run.ended_at).max().filter(|_| ended),
-        view: View::Pull(Box::new(view)),
+        view: View::Pull(Box::new(view.clone())),
     }
 }
 
@@ -431,12 +442,17 @@ mod tests {
         dns=Running(Preparing) network=NoChange | 3 checks, no comment
         dns=Running(Initializing) network=NoChange | 3 checks, no comment
         dns=Running(Planning) network=NoChange | 3 checks, no comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
         dns=Planned network=NoChange | 3 checks, comment
         dns=NoChange network=NoChange | 3 checks, no comment
         dns=Failed(PlanFailure { phase: "start", headline: "the job ended without a reason; see the run's log", detail: "", file: None, line: None }) network=NoChange | 3 checks, comment
         dns=Cancelled network=NoChange | 3 checks, no comment
         dns=Queued(None) network=NoChange | 3 checks, no comment
         dns=TimedOut { seconds: 1800, tail: "" } network=NoChange | 3 checks, comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
+        dns=Queued(None) network=NoChange | 3 checks, no comment
         "#);
     }
 

@@ -4,13 +4,13 @@
 //! that are known to be old.
 
 use model::affected::Why;
-use model::id::RunId;
+use model::id::{RunId, StackName};
 use model::plan::PlanOptions;
 use model::pull::PullState;
-use model::run::Wanted;
+use model::run::{RunKind, Wanted};
 use model::survey::{Survey, SurveyedStack};
 
-use super::{answer, automatic, command, current_survey, newest, plannable, survey_key};
+use super::{answer, apply, automatic, command, current_survey, newest, plannable, survey_key};
 use crate::world::{NewRun, Outcome, PullWorld, RunDetail, RunRow};
 
 /// One thing to do.
@@ -36,6 +36,11 @@ pub(crate) enum Step {
     },
     /// Create this run.
     Create(Box<NewRun>),
+    /// Let go of a stack's lock.
+    Release {
+        /// Which stack.
+        stack: StackName,
+    },
     /// Write what is wanted of a run.
     Want {
         /// Which.
@@ -56,6 +61,7 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     }
     if snapshot.state != PullState::Open {
         let mut steps = end(world, Wanted::Close, |_| true);
+        steps.extend(apply::releases(world));
         steps.extend(heard(world));
         return steps;
     }
@@ -74,9 +80,11 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     let wanted = survey.affected.affected.iter().filter_map(|hit| Some((survey.stack(&hit.stack)?, &hit.why)));
     let missing = wanted
         .filter(|(stack, _)| automatic(snapshot, stack) && stack.stack.not_yet.is_empty())
-        .filter(|(stack, _)| answer(world, survey, stack).is_none());
+        .filter(|(stack, _)| answer(world, survey, stack).is_none() || apply::again(world, stack).is_some());
     for (stack, why) in missing {
-        steps.extend(new_run(survey, stack, why, PlanOptions::default(), None).map(|run| Step::Create(Box::new(run))));
+        let request = apply::again(world, stack);
+        let run = new_run(survey, stack, why, PlanOptions::default(), request);
+        steps.extend(run.map(|run| Step::Create(Box::new(run))));
     }
     steps
 }
@@ -116,6 +124,8 @@ pub(crate) fn new_run(
     request: Option<String>,
 ) -> Option<NewRun> {
     Some(NewRun {
+        kind: RunKind::Plan,
+        plan: None,
         stack: stack.stack.name.clone(),
         path: stack.stack.path.clone(),
         head: survey.head.clone(),
@@ -149,6 +159,7 @@ mod tests {
             Step::Survey { .. } => "survey".to_owned(),
             Step::Listen => "listen".to_owned(),
             Step::Answer { id, .. } => format!("answer {id}"),
+            Step::Release { stack } => format!("release {stack}"),
             Step::Create(run) => format!("create {} at {}", run.stack, run.head.short()),
             Step::Want { run, wanted } => {
                 let row = world.runs.iter().find(|row| row.id == *run).expect("a run of this world");

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use model::run::{RunEvent, RunState, Wanted};
+use model::run::{RunEvent, RunKind, RunState, Wanted};
 use model::time::Timestamp;
 
 use crate::world::RunRow;
@@ -57,13 +57,17 @@ pub(crate) fn decide(run: &RunRow, now: Timestamp) -> Step {
             Some(event) => Step::Move(event),
             None => Step::Claim { again: now.after(LOOK_AGAIN) },
         },
-        RunState::Preparing | RunState::Initializing | RunState::Planning => active(run, now),
+        RunState::Preparing | RunState::Initializing | RunState::Planning | RunState::Applying => active(run, now),
         RunState::Planned
         | RunState::NoChange
         | RunState::Failed
         | RunState::Cancelled
         | RunState::Superseded
-        | RunState::TimedOut => {
+        | RunState::TimedOut
+        | RunState::Applied
+        | RunState::PartlyApplied
+        | RunState::Stale
+        | RunState::Lost => {
             // Whoever had a place may have started a job before the row could say so.
             if run.started_at.is_some() && !run.job_removed { Step::Remove } else { Step::Done }
         }
@@ -75,7 +79,9 @@ fn active(run: &RunRow, now: Timestamp) -> Step {
         return Step::Finish;
     }
     if run.job_lost {
-        return stop(run).map_or(Step::Lose, Step::Move);
+        // Nobody knows what a lost apply has done, whatever is wanted of it.
+        let stopped = stop(run).filter(|_| run.what.kind == RunKind::Plan);
+        return stopped.map_or(Step::Lose, Step::Move);
     }
     match stop(run) {
         Some(event) if !run.job_started => Step::Move(event),
@@ -96,6 +102,7 @@ fn running(run: &RunRow, now: Timestamp) -> Step {
         (Some("plan" | "show"), RunState::Preparing | RunState::Initializing) => {
             return Step::Move(RunEvent::PlanStarted);
         }
+        (Some("apply"), RunState::Preparing | RunState::Initializing) => return Step::Move(RunEvent::ApplyStarted),
         _ => {}
     }
     let limit = Duration::from_secs(run.timeout()).saturating_add(OVERDUE);
@@ -187,6 +194,15 @@ mod tests {
         assert!(matches!(decide(&run, late), Step::Kill { .. }));
         run.job_lost = true;
         assert_eq!(decide(&run, NOW), Step::Lose);
+    }
+
+    #[test]
+    fn a_lost_apply_is_lost_even_when_it_was_cancelled() {
+        let mut run = RunRow { wanted: Wanted::Cancel, job_lost: true, ..started() };
+        run.what.kind = RunKind::Apply;
+        assert_eq!(decide(&run, NOW), Step::Lose);
+        run.what.kind = RunKind::Plan;
+        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::Cancel));
     }
 
     #[test]

@@ -7,13 +7,13 @@ use model::id::{
 };
 use model::plan::{Counts, Fingerprint, PlanDocument, Risk};
 use model::pull::{PullSnapshot, PullState};
-use model::run::{RunState, Wanted};
+use model::run::{RunKind, RunState, Wanted};
 use model::stack::{ApplyMode, NotYet, Origin, PlanSettings, Stack, Watch};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use super::pull::{Step, decide};
-use crate::world::{NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow};
+use crate::world::{LockRow, NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow};
 
 type Change = (&'static str, fn(&mut PullWorld));
 
@@ -131,6 +131,7 @@ pub(crate) fn world() -> PullWorld {
     let mut world = PullWorld {
         base_url: "https://b".to_owned(),
         slug: "buildit".to_owned(),
+        may_apply: false,
         repo: RepoRow {
             installation: InstallationId::new(1),
             name: RepoName::parse("acme/infra").expect("a name"),
@@ -151,6 +152,8 @@ pub(crate) fn world() -> PullWorld {
             trouble: None,
         },
         runs: Vec::new(),
+        applies: Vec::new(),
+        locks: Vec::new(),
         commands: Vec::new(),
         publications: Vec::new(),
         queue: Vec::new(),
@@ -186,10 +189,19 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
             }
             Step::Survey { key } => world.pull.survey_key = Some(key),
             Step::Create(what) => {
-                let run = run(i64::try_from(world.runs.len()).expect("few") + 1, *what);
+                let number = world.runs.len() + world.applies.len() + 1;
+                let run = run(i64::try_from(number).expect("few"), *what);
                 world.queue.push(run.number);
-                world.runs.push(run);
+                match run.what.kind {
+                    RunKind::Plan => world.runs.push(run),
+                    RunKind::Apply => {
+                        let (stack, pull, since) = (run.what.stack.clone(), run.pull, run.created_at);
+                        world.locks.push(LockRow { stack, pull, since, waiters: Vec::new() });
+                        world.applies.push(run);
+                    }
+                }
             }
+            Step::Release { stack } => world.locks.retain(|lock| lock.stack != stack),
             Step::Want { run, wanted } => {
                 world.runs.iter_mut().filter(|row| row.id == run).for_each(|row| row.wanted = wanted);
             }
@@ -223,6 +235,8 @@ fn run(number: i64, what: NewRun) -> RunRow {
         skip: 0,
         log_bytes: 0,
         phase: None,
+        done: 0,
+        epoch: None,
         document: None,
     }
 }

@@ -187,6 +187,9 @@ pub(crate) async fn deliver(
 /// The setting that holds the App's slug, once GitHub told it.
 pub(crate) const SLUG: &str = "slug";
 
+/// The setting that says whether plans are applied from here: "yes" or "no".
+pub(crate) const APPLIES: &str = "applies";
+
 /// A value of the server's own settings.
 pub(crate) async fn setting(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {
     let row = db::optional(conn, sql("select value from settings where name=$1").bind(name.to_owned())).await?;
@@ -196,6 +199,14 @@ pub(crate) async fn setting(conn: &mut Conn, name: &str) -> Result<Option<String
 /// Stores such a value unless there is one.
 pub(crate) async fn set_setting(conn: &mut Conn, name: &str, value: &str) -> Result<(), StoreError> {
     let query = sql("insert into settings (name, value) values ($1, $2) on conflict (name) do nothing");
+    db::run(conn, query.bind(name.to_owned()).bind(value.to_owned())).await?;
+    Ok(())
+}
+
+/// Stores such a value, whatever was there.
+pub(crate) async fn put_setting(conn: &mut Conn, name: &str, value: &str) -> Result<(), StoreError> {
+    let query = sql("insert into settings (name, value) values ($1, $2) \
+         on conflict (name) do update set value=excluded.value");
     db::run(conn, query.bind(name.to_owned()).bind(value.to_owned())).await?;
     Ok(())
 }

@@ -5,8 +5,11 @@ use sqlx::AnyConnection;
 use super::StoreError;
 use super::db::{self, sql};
 
-const STEPS: &[(i64, &str)] =
-    &[(1, include_str!("../../../migrations/0001_first.sql")), (2, include_str!("../../../migrations/0002_lists.sql"))];
+const STEPS: &[(i64, &str)] = &[
+    (1, include_str!("../../../migrations/0001_first.sql")),
+    (2, include_str!("../../../migrations/0002_lists.sql")),
+    (5, include_str!("../../../migrations/0005_applies.sql")),
+];
 
 /// The statements of a file; comments are lines that begin with `--`.
 fn statements(file: &'static str) -> impl Iterator<Item = String> {

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use model::id::{CommitSha, PullNumber, RelPath, RepoId, RunId, RunNumber, StackName, TreeId};
 use model::job::JobEnd;
-use model::plan::PlanDocument;
-use model::run::{RunState, Wanted};
+use model::plan::{AppliedItem, PlanDocument};
+use model::run::{RunKind, RunState, Wanted};
 use model::time::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -32,14 +32,16 @@ pub(crate) async fn insert(
     let number = last.map(|row| int(&row, "number")).transpose()?.unwrap_or(0) + 1;
     let query = sql(
         "insert into runs (id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, \
-         state, wanted, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+         state, wanted, created_at, kind, plan) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     );
     let query = query.bind(id.to_string()).bind(number).bind(repo.get()).bind(pull.get());
     let query = query.bind(what.stack.to_string()).bind(what.path.to_string());
     let query = query.bind(what.head.to_string()).bind(what.base.to_string()).bind(what.tree.to_string());
     let query = query.bind(what.inputs.clone()).bind(to_json(&what.detail)?).bind(to_json(&what.options)?);
     let query = query.bind(what.request.clone()).bind(RunState::Queued.name()).bind(Wanted::Run.name());
-    db::run(conn, query.bind(now.micros())).await?;
+    let query = query.bind(now.micros()).bind(what.kind.name()).bind(what.plan.map(|plan| plan.to_string()));
+    db::run(conn, query).await?;
     Ok(RunNumber::new(number))
 }
 
@@ -50,17 +52,26 @@ pub(crate) async fn want(conn: &mut Conn, id: RunId, wanted: Wanted) -> Result<(
     Ok(())
 }
 
+/// The next apply epoch of a stack.
+pub(crate) async fn next_epoch(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<i64, StoreError> {
+    let query = sql("select epoch from runs where repo=$1 and stack=$2 and epoch is not null \
+         order by epoch desc limit 1");
+    let row = db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
+    Ok(row.map(|row| int(&row, "epoch")).transpose()?.unwrap_or(0) + 1)
+}
+
 /// Stores what the run's own pass writes; `Fenced` when another pass has written since the row was read.
 pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError> {
     let query =
         sql("update runs set state=$3, attempt=$4, started_at=$5, ended_at=$6, job_started=$7, job_removed=$8, \
-         interrupted_at=$9, tool=$10, failure=$11, version=version+1 where id=$1 and version=$2");
+         interrupted_at=$9, tool=$10, failure=$11, epoch=$12, version=version+1 where id=$1 and version=$2");
     let query = query.bind(row.id.to_string()).bind(row.version).bind(row.state.name()).bind(i64::from(row.attempt));
     let query = query.bind(row.started_at.map(Timestamp::micros)).bind(row.ended_at.map(Timestamp::micros));
     let query = query.bind(i64::from(row.job_started)).bind(i64::from(row.job_removed));
     let query = query.bind(row.interrupted_at.map(Timestamp::micros));
     let query = query.bind(row.tool.as_ref().map(to_json).transpose()?);
-    let touched = db::run(conn, query.bind(row.failure.as_ref().map(to_json).transpose()?)).await?;
+    let query = query.bind(row.failure.as_ref().map(to_json).transpose()?);
+    let touched = db::run(conn, query.bind(row.epoch)).await?;
     if touched == 0 { Err(StoreError::Fenced) } else { Ok(()) }
 }
 
@@ -82,6 +93,23 @@ pub(crate) async fn progress(conn: &mut Conn, id: RunId, at: &Progress) -> Resul
     Ok(())
 }
 
+/// Stores what an apply has done, `before` being how much was stored so far.
+pub(crate) async fn add_done(
+    conn: &mut Conn,
+    id: RunId,
+    before: u32,
+    items: &[AppliedItem],
+) -> Result<u32, StoreError> {
+    let mut done = before;
+    for item in items {
+        let query = sql("insert into applied_items (run, seq, item) values ($1, $2, $3)").bind(id.to_string());
+        db::run(conn, query.bind(i64::from(done)).bind(to_json(item)?)).await?;
+        done += 1;
+    }
+    db::run(conn, sql("update runs set done=$2 where id=$1").bind(id.to_string()).bind(i64::from(done))).await?;
+    Ok(done)
+}
+
 /// Stores the job's end, exactly once, with the last lines of its log.
 pub(crate) async fn end_job(conn: &mut Conn, id: RunId, end: &JobEnd, tail: &str) -> Result<(), StoreError> {
     let query = sql("update runs set job_end=$2, tail=$3 where id=$1 and job_end is null").bind(id.to_string());
@@ -101,7 +129,7 @@ macro_rules! select {
         sql(concat!(
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
-            "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase from runs ",
+            "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch from runs ",
             $rest
         ))
     };
@@ -117,7 +145,7 @@ pub(crate) async fn by_number(conn: &mut Conn, number: RunNumber) -> Result<Opti
     db::optional(conn, select!("where number=$1").bind(number.get())).await?.as_ref().map(read).transpose()
 }
 
-/// All runs of a pull request in the order of their numbers, the newest plans of each stack with their documents.
+/// All runs, of all kinds, of a pull request in the order of their numbers, the newest plans of each stack with their documents.
 pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, pull: PullNumber) -> Result<Vec<RunRow>, StoreError> {
     let rows =
         db::all(conn, select!("where repo=$1 and pull=$2 order by number").bind(repo.get()).bind(pull.get())).await?;
@@ -175,7 +203,7 @@ pub(crate) async fn next_queued(conn: &mut Conn) -> Result<Option<RunId>, StoreE
 
 /// How many runs have a place.
 pub(crate) async fn placed(conn: &mut Conn) -> Result<usize, StoreError> {
-    let query = sql("select id from runs where state in ('preparing', 'initializing', 'planning')");
+    let query = sql("select id from runs where state in ('preparing', 'initializing', 'planning', 'applying')");
     Ok(db::all(conn, query).await?.len())
 }
 
@@ -219,12 +247,17 @@ fn read(row: &AnyRow) -> Result<RunRow, StoreError> {
         skip: size("skip")?,
         log_bytes: size("log_bytes")?,
         phase: maybe_text(row, "phase")?,
+        done: u32::try_from(int(row, "done")?).map_err(unreadable)?,
+        epoch: maybe_int(row, "epoch")?,
         document: None,
     })
 }
 
 fn read_what(row: &AnyRow) -> Result<NewRun, StoreError> {
+    let kind = text(row, "kind")?;
     Ok(NewRun {
+        kind: RunKind::parse(&kind).ok_or_else(|| unreadable(format!("the kind {kind:?} of a run")))?,
+        plan: maybe_text(row, "plan")?.map(|id| RunId::parse(&id).map_err(unreadable)).transpose()?,
         stack: StackName::parse(&text(row, "stack")?).map_err(unreadable)?,
         path: RelPath::parse(&text(row, "path")?).map_err(unreadable)?,
         head: CommitSha::parse(&text(row, "head")?).map_err(unreadable)?,

@@ -3,19 +3,15 @@
 //! Must never apply anything but the plan file it was given: no variables, no flags of people, no retry.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use model::id::FileName;
 use model::job::{JobSpec, Stdout, Step};
-use model::plan::{Action, AppliedItem};
+use model::plan::{APPLY_TIMEOUT, Action, AppliedItem};
 use model::ports::{ApplyLine, ApplyRequest, IacError};
 use serde::Deserialize;
 
 use super::IacSettings;
 use super::job::{GRACE, LOG_LIMIT, OURS, environment, init, ours, refused, up_from, words};
-
-/// Applies may be long: databases take an hour.
-const TIMEOUT: Duration = Duration::from_secs(4 * 3600);
 
 pub(super) fn apply_job(settings: &IacSettings, request: ApplyRequest<'_>) -> Result<JobSpec, IacError> {
     let ApplyRequest { stack, tool, source, place, plan, lock, secret_var } = request;
@@ -47,7 +43,7 @@ pub(super) fn apply_job(settings: &IacSettings, request: ApplyRequest<'_>) -> Re
         secret_env,
         files,
         collect: BTreeMap::from([(errored, within("errored.tfstate")?)]),
-        timeout: TIMEOUT,
+        timeout: APPLY_TIMEOUT,
         grace: GRACE,
         log_limit: LOG_LIMIT,
     })

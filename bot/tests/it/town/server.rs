@@ -118,6 +118,7 @@ async fn begin(
         clock: clock.clone(),
         ids,
         settings: EngineSettings {
+            applies: false,
             public_url: "http://buildit.test".to_owned(),
             owner: format!("town-{}", double.requests()),
             slots: ground.slots,

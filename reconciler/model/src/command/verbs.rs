@@ -1,7 +1,8 @@
 //! The verbs of the grammar: what each takes, and which of them this version carries out.
 
 use crate::command::flags::{Flags, Known};
-use crate::command::{Command, Fault, Verb};
+use crate::command::{Command, Fault, MergeWish, Verb};
+use crate::id::PullNumber;
 use crate::plan::PlanOptions;
 
 /// A verb of the grammar.
@@ -167,6 +168,13 @@ fn merge_method(flags: &Flags) -> Result<(), Fault> {
     }
 }
 
+fn merge_wish(flags: &Flags) -> Option<MergeWish> {
+    match flags.text("--merge-method") {
+        Some(method) => Some(MergeWish::By(method.to_owned())),
+        None => flags.has("--no-merge").then_some(MergeWish::No),
+    }
+}
+
 fn verb(name: &str, flags: &Flags) -> Verb {
     match name {
         "plan" => Verb::Plan(PlanOptions {
@@ -182,6 +190,16 @@ fn verb(name: &str, flags: &Flags) -> Verb {
         "help" | "-h" => Verb::Help,
         "version" => Verb::Version,
         "cancel" => Verb::Cancel { now: flags.has("--now") },
+        "apply" => Verb::Apply { destroy: flags.has("--destroy"), merge: merge_wish(flags) },
+        "unlock" => Verb::Unlock {
+            pulls: flags
+                .words
+                .iter()
+                .filter_map(|word| word.trim_start_matches('#').parse().ok())
+                .map(PullNumber::new)
+                .collect(),
+            accept_ahead: flags.has("--accept-ahead"),
+        },
         other => Verb::NotYet(other.to_owned()),
     }
 }
