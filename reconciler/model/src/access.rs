@@ -3,6 +3,7 @@
 //! Invariant: a rule that cannot be judged because something is not known never lets anybody in.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -102,6 +103,11 @@ impl Right {
         self.row().1
     }
 
+    /// All.
+    pub fn all() -> impl Iterator<Item = Right> {
+        RIGHTS.iter().map(|(right, _, _)| *right)
+    }
+
     /// The names that rules may use.
     pub fn names() -> impl Iterator<Item = &'static str> {
         RIGHTS.iter().map(|(_, name, _)| *name)
@@ -126,6 +132,15 @@ pub struct AccessRule {
     pub rights: BTreeSet<Right>,
     /// For whom.
     pub who: BTreeSet<Who>,
+}
+
+impl fmt::Display for AccessRule {
+    /// `allow apply, plan to team:sre`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rights: Vec<&str> = self.rights.iter().map(|right| right.name()).collect();
+        let word = if self.deny { "deny" } else { "allow" };
+        write!(f, "{word} {} to {}", rights.join(", "), listed(&self.who))
+    }
 }
 
 /// The rules that hold at one place: a stack, or the repository.
@@ -167,6 +182,51 @@ impl Access {
         let everyone: BTreeSet<&Who> = allowing.iter().flat_map(|rule| &rule.who).collect();
         let note = unknown.map_or_else(String::new, |who| format!("; whether that is so of {who} could not be read"));
         Err(format!("`{name}` is for {}{note}", listed(everyone)))
+    }
+}
+
+impl Access {
+    /// May nobody do it in `new` who may not here?
+    pub fn holds_at_least(&self, new: &Access, right: Right) -> bool {
+        let off = right.must_be_enabled();
+        if off && !new.enabled.contains(&right) {
+            return true;
+        }
+        let still_denied = self.named(right, true).is_subset(&new.named(right, true));
+        let enabled = !off || self.enabled.contains(&right);
+        enabled
+            && still_denied
+            && new.allowed(right).iter().all(|who| self.allowed(right).iter().any(|known| who.is_within(known)))
+    }
+
+    /// Whom rules allow, or without any the role that does.
+    fn allowed(&self, right: Right) -> BTreeSet<Who> {
+        let written = self.rules.iter().any(|rule| !rule.deny && rule.rights.contains(&right));
+        match right.row().2 {
+            Unwritten::Role(least) if !written => BTreeSet::from([Who::Role(least)]),
+            _ => self.named(right, false),
+        }
+    }
+
+    fn named(&self, right: Right, deny: bool) -> BTreeSet<Who> {
+        let rules = self.rules.iter().filter(|rule| rule.deny == deny && rule.rights.contains(&right));
+        rules.flat_map(|rule| rule.who.clone()).collect()
+    }
+
+    /// Takes over what another place denies.
+    pub fn deny_also(&mut self, other: &Access) {
+        let denials = other.rules.iter().filter(|rule| rule.deny && !self.rules.contains(rule)).cloned();
+        self.rules.extend(denials.collect::<Vec<_>>());
+    }
+
+    /// Who has the right, on one line.
+    pub fn describe(&self, right: Right) -> String {
+        if right.must_be_enabled() && !self.enabled.contains(&right) {
+            return "off".to_owned();
+        }
+        let (allowed, denied) = (self.allowed(right), self.named(right, true));
+        let allowed = if allowed.is_empty() { "nobody".to_owned() } else { listed(&allowed) };
+        if denied.is_empty() { allowed } else { format!("{allowed}, not {}", listed(&denied)) }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Requirements {
     pub windows: Vec<Windows>,
     /// The plan adds less than this to the monthly cost.
     pub cost_below: Option<f64>,
+    /// Policies that must pass, by name.
+    pub policies: BTreeSet<String>,
 }
 
 /// One rule about approving reviews.
@@ -92,6 +94,8 @@ pub enum Requirement {
     Windows(Windows),
     /// `cost-below N`.
     CostBelow(f64),
+    /// One name of `policies`.
+    Policy(String),
 }
 
 impl Requirement {
@@ -106,6 +110,7 @@ impl Requirement {
             Requirement::Signed => "signed",
             Requirement::Windows(_) => "window",
             Requirement::CostBelow(_) => "cost-below",
+            Requirement::Policy(_) => "policy",
         }
     }
 }
@@ -139,14 +144,10 @@ impl Approvals {
     /// Whatever meets this rule meets the other one too.
     pub fn implies(&self, other: &Approvals) -> bool {
         let no_looser = |mine: bool, theirs: bool| mine || !theirs;
-        let within = |mine: &Who, theirs: &Who| match (mine, theirs) {
-            (_, Who::Anyone) => true,
-            (Who::Role(high), Who::Role(low)) => high >= low,
-            _ => mine == theirs,
-        };
         let theirs = other.counted();
-        let people = other.count == 0 || self.counted().iter().all(|who| theirs.iter().any(|known| within(who, known)));
-        let each = other.all_of.iter().all(|known| self.all_of.iter().any(|who| within(who, known)));
+        let people =
+            other.count == 0 || self.counted().iter().all(|who| theirs.iter().any(|known| who.is_within(known)));
+        let each = other.all_of.iter().all(|known| self.all_of.iter().any(|who| who.is_within(known)));
         other.asks_nothing()
             || (self.count >= other.count
                 && people
@@ -183,6 +184,7 @@ impl Requirements {
             signed: false,
             windows: Vec::new(),
             cost_below: None,
+            policies: BTreeSet::new(),
         }
     }
 
@@ -227,6 +229,9 @@ impl Requirements {
             Requirement::CostBelow(limit) => {
                 self.cost_below = Some(self.cost_below.map_or(*limit, |known| known.min(*limit)));
             }
+            Requirement::Policy(name) => {
+                self.policies.insert(name.clone());
+            }
         }
     }
 
@@ -240,6 +245,7 @@ impl Requirements {
         items.extend(self.signed.then_some(Requirement::Signed));
         items.extend(self.windows.iter().cloned().map(Requirement::Windows));
         items.extend(self.cost_below.map(Requirement::CostBelow));
+        items.extend(self.policies.iter().cloned().map(Requirement::Policy));
         items
     }
 
@@ -258,6 +264,7 @@ impl Requirements {
             Requirement::Signed => self.signed,
             Requirement::Windows(windows) => self.windows.iter().any(|known| known.implies(windows)),
             Requirement::CostBelow(limit) => self.cost_below.is_some_and(|known| known <= *limit),
+            Requirement::Policy(name) => self.policies.contains(name),
         }
     }
 }
@@ -290,6 +297,7 @@ impl fmt::Display for Requirement {
                 write!(f, " {}", all.join(" or "))
             }
             Requirement::CostBelow(limit) => write!(f, " {limit}"),
+            Requirement::Policy(name) => write!(f, " {name}"),
             Requirement::Codeowners | Requirement::ConversationResolved | Requirement::Signed => Ok(()),
         }
     }

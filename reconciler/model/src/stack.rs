@@ -6,8 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::diagnostic::Span;
 use crate::id::{RelPath, StackName, Workspace};
+use crate::requirement::Requirements;
+
+mod apply;
+
+pub use apply::{AfterUpstream, ApplyMode, ApplyOptions, Automerge, Lock, LockMode, MergeMethod};
 
 /// One IaC root with path, workspace, variables and rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +49,18 @@ pub struct Stack {
     pub plan: PlanSettings,
     /// When an apply happens.
     pub apply: ApplyMode,
+    /// How it goes on around an apply.
+    #[serde(default)]
+    pub apply_options: ApplyOptions,
+    /// What holds other pull requests off.
+    #[serde(default)]
+    pub lock: Lock,
+    /// What must hold before an apply.
+    #[serde(default)]
+    pub require: Requirements,
+    /// Who may give which command for it.
+    #[serde(default)]
+    pub access: Access,
     /// Where state is kept, when the configuration says so.
     pub state: Option<StateChoice>,
     /// What this stack's plan would need that this version cannot give: the plan is not made, and the check
@@ -78,7 +96,10 @@ impl Stack {
         self.depends_on.iter().for_each(|it| add("depends-on", it.stack.to_string()));
         let plan = &self.plan;
         add("plan", format!("auto={} drafts={} timeout={}s", plan.auto, plan.drafts, plan.timeout_seconds));
-        add("apply", format!("on={}", serde_json::to_value(self.apply).map(|v| v.to_string()).unwrap_or_default()));
+        add("apply", format!("on={} {}", self.apply.name(), self.apply_options));
+        add("lock", self.lock.to_string());
+        self.require.items().iter().for_each(|item| add("require", item.to_string()));
+        self.access.rules.iter().for_each(|rule| add("access", rule.to_string()));
         lines.join("\n") + "\n"
     }
 }
@@ -207,22 +228,6 @@ impl Default for PlanSettings {
     fn default() -> Self {
         Self { auto: true, drafts: false, restrict: false, ttl_seconds: 7 * 24 * 3600, timeout_seconds: 30 * 60 }
     }
-}
-
-/// When an apply happens; semantics in docs/configuration.md, "apply".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ApplyMode {
-    /// After the merge, by itself.
-    Merge,
-    /// Before the merge, by command or button.
-    Comment,
-    /// As merge, and for pushes without a pull request.
-    Push,
-    /// After the merge, when asked.
-    Manual,
-    /// Plans only.
-    Never,
 }
 
 /// Where state is kept.

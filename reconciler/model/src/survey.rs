@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::affected::{Affected, ChangedFile};
-use crate::config::Directory;
+use crate::config::{Directory, Weakened};
 use crate::diagnostic::Diagnostics;
 use crate::id::{CommitSha, RelPath, StackName, TreeId};
 use crate::stack::{NotYet, Stack};
@@ -30,6 +31,15 @@ pub struct Survey {
     pub diagnostics: Diagnostics,
     /// Files of `.buildit/` that the pull request changes (annotations go there).
     pub config_changed: Vec<RelPath>,
+    /// Errors in the trusted base's own configuration: its rules are not known, and nothing may be applied.
+    #[serde(default, skip_serializing_if = "Diagnostics::is_empty")]
+    pub trusted_errors: Diagnostics,
+    /// What the pull request would loosen once it is merged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weakened: Vec<Weakened>,
+    /// Who may give commands that are about no stack.
+    #[serde(default)]
+    pub access: Access,
     /// Parts of the configuration that this version does not execute.
     pub not_yet: Vec<NotYet>,
     /// Extra comment prefixes of the trusted base.

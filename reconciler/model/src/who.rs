@@ -70,6 +70,15 @@ impl Who {
         }
     }
 
+    /// Is everyone whom this names named by the other too, whoever that is?
+    pub fn is_within(&self, other: &Who) -> bool {
+        match (self, other) {
+            (_, Who::Anyone) => true,
+            (Who::Role(high), Who::Role(low)) => high >= low,
+            _ => self == other,
+        }
+    }
+
     /// Is the person meant? `None` when that is not known.
     pub fn means(&self, person: &Person<'_>) -> Option<bool> {
         match self {

@@ -2,7 +2,8 @@
 
 use git2::{Oid, Repository};
 use model::affected::Affected;
-use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile};
+use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile, TrustInput};
+use model::diagnostic::Diagnostics;
 use model::id::{RelPath, TreeId};
 use model::ports::{SourceError, SurveyRequest};
 use model::stack::Stack;
@@ -29,11 +30,20 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
     let (base_graph, plan_graph) = (graph(base_tree)?, graph(plan_tree)?);
     let base = resolved(request, &base_config, &base_graph);
     let plan = resolved(request, &plan_config, &plan_graph);
-    let mut stacks = config::trusted(&base, &plan);
-    stacks.sort_by(|a, b| a.name.cmp(&b.name));
+    let weakened = config::weakened(&base, &plan);
+    let trusted = config::trusted(&TrustInput {
+        base: input(request, &base_config, &base_graph),
+        on_base: &base,
+        on_head: &plan,
+        head_layout: &plan_graph.layout,
+    });
+    let stacks = trusted.stacks;
     let changed = walk::changed(repo, base_tree, plan_tree)?;
     let mut diagnostics = plan_config.diagnostics.clone();
     diagnostics.extend(plan.diagnostics);
+    diagnostics.extend(trusted.diagnostics);
+    let mut trusted_errors: Diagnostics = base_config.diagnostics.errors().cloned().collect();
+    trusted_errors.extend(trusted.errors);
     let answer = if configured {
         let sides = (Side { graph: &base_graph, stacks: &base.stacks }, Side { graph: &plan_graph, stacks: &stacks });
         affected(&sides.0, &sides.1, &changed, !diagnostics.has_errors())
@@ -51,6 +61,9 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
         base_trust: default_config.config.branch_rules(&request.default_branch).trust(&request.base_branch),
         diagnostics,
         config_changed,
+        trusted_errors,
+        weakened,
+        access: trusted.access,
         not_yet: plan_config.config.not_yet().to_vec(),
         prefixes: base_config.config.prefixes().to_vec(),
         comment_on: base_config.config.comment_on().to_owned(),
@@ -94,12 +107,11 @@ fn parsed(repo: &Repository, tree: Oid) -> Result<Parsed, SourceError> {
 }
 
 fn resolved(request: &SurveyRequest, parsed: &Parsed, graph: &Graph) -> Resolved {
-    config::resolve(ResolveInput {
-        repo: &request.name,
-        config: &parsed.config,
-        organisation: None,
-        layout: &graph.layout,
-    })
+    config::resolve(input(request, parsed, graph))
+}
+
+fn input<'a>(request: &'a SurveyRequest, parsed: &'a Parsed, graph: &'a Graph) -> ResolveInput<'a> {
+    ResolveInput { repo: &request.name, config: &parsed.config, organisation: None, layout: &graph.layout }
 }
 
 /// What a job of the stack must see, and its digest.

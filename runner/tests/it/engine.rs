@@ -34,6 +34,10 @@ pub(crate) fn stack(at: &str) -> Stack {
         depends_on: Vec::new(),
         plan: PlanSettings::default(),
         apply: ApplyMode::Merge,
+        apply_options: Default::default(),
+        lock: Default::default(),
+        require: Default::default(),
+        access: Default::default(),
         state: None,
         not_yet: Vec::new(),
     }

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use super::family::Bindings;
 use super::read::{Body, Raw, Setting, What, fill, open_braces};
 use super::resolve::Explained;
+use crate::access::Access;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::id::{RelPath, StackName, Workspace};
+use crate::requirement::{Requirement, Requirements};
 use crate::stack::{
-    ApplyMode, Dependency, InputBinding, NotYet, Origin, PlanSettings, Stack, StateChoice, Tool, ToolChoice, Value,
-    Watch, WatchPattern,
+    AfterUpstream, ApplyMode, ApplyOptions, Automerge, Dependency, InputBinding, Lock, LockMode, MergeMethod, NotYet,
+    Origin, PlanSettings, Stack, StateChoice, Tool, ToolChoice, Value, Watch, WatchPattern,
 };
 
 /// A stack while layers are applied.
@@ -18,6 +20,10 @@ pub(super) struct Building<'a> {
     pub(super) bindings: &'a Bindings,
     /// The last layer that set each key.
     pub(super) explained: BTreeMap<String, Explained>,
+    /// What layers ask for, with its place and whether it is enforced.
+    pub(super) required: Vec<(Requirement, Span, bool)>,
+    /// Is the layer an `enforce`?
+    pub(super) enforcing: bool,
 }
 
 impl<'a> Building<'a> {
@@ -38,10 +44,14 @@ impl<'a> Building<'a> {
             depends_on: Vec::new(),
             plan: PlanSettings::default(),
             apply: ApplyMode::Merge,
+            apply_options: ApplyOptions::default(),
+            lock: Lock::default(),
+            require: Requirements::default(),
+            access: Access::default(),
             state: None,
             not_yet: Vec::new(),
         };
-        Self { stack, bindings, explained: BTreeMap::new() }
+        Self { stack, bindings, explained: BTreeMap::new(), required: Vec::new(), enforcing: false }
     }
 
     /// Applies one layer.
@@ -52,7 +62,7 @@ impl<'a> Building<'a> {
     }
 
     /// Fills captures in; braces that stay open are a finding.
-    fn text(&self, text: &str, at: &Span, found: &mut Diagnostics) -> String {
+    pub(super) fn text(&self, text: &str, at: &Span, found: &mut Diagnostics) -> String {
         let filled = fill(text, self.bindings);
         for name in open_braces(&filled) {
             let known: Vec<&str> = self.bindings.keys().map(String::as_str).collect();
@@ -88,9 +98,31 @@ impl<'a> Building<'a> {
             What::Workspace(text) => self.workspace(text, at, found),
             What::Tool { name, version } => self.tool(name, version.as_deref(), at, found),
             What::ApplyOn(on) => {
-                self.stack.apply = apply_mode(on);
+                // `validate` refused everything else.
+                self.stack.apply = ApplyMode::parse(on).unwrap_or(ApplyMode::Never);
                 self.explain("apply on", on.clone(), at);
             }
+            What::AfterUpstream(then) => {
+                let apply = then == AfterUpstream::Apply.name();
+                let options = &mut self.stack.apply_options;
+                options.after_upstream = if apply { AfterUpstream::Apply } else { AfterUpstream::Ask };
+                self.explain("apply after-upstream", then.clone(), at);
+            }
+            What::ApplyTimeout(seconds) => {
+                self.stack.apply_options.timeout_seconds = *seconds;
+                self.explain("apply timeout", format!("{seconds} s"), at);
+            }
+            What::Automerge(method) => {
+                let read = method.as_deref().and_then(MergeMethod::parse);
+                self.stack.apply_options.automerge = Some(Automerge { method: read });
+                self.explain("apply automerge", method.clone().unwrap_or_default(), at);
+            }
+            What::Lock { mode, per_base_branch } => {
+                let mode = LockMode::parse(mode).unwrap_or(LockMode::Strict);
+                self.stack.lock = Lock { mode, per_base_branch: *per_base_branch };
+                self.explain("lock", self.stack.lock.to_string(), at);
+            }
+            What::Require(asked) => self.require(asked, at, found),
             What::PlanAuto(on) => self.plan("auto", on.to_string(), at, |plan| plan.auto = *on),
             What::PlanDrafts(on) => self.plan("drafts", on.to_string(), at, |plan| plan.drafts = *on),
             What::PlanRestrict(on) => self.plan("restrict", on.to_string(), at, |plan| plan.restrict = *on),
@@ -256,16 +288,5 @@ impl<'a> Building<'a> {
         let texts: Vec<String> = config.iter().map(|text| self.text(text, at, found)).collect();
         let config = texts.iter().filter_map(|text| self.relative(text, at, found)).collect();
         self.stack.state = Some(StateChoice::Own { config });
-    }
-}
-
-fn apply_mode(text: &str) -> ApplyMode {
-    match text {
-        "comment" => ApplyMode::Comment,
-        "push" => ApplyMode::Push,
-        "manual" => ApplyMode::Manual,
-        "never" => ApplyMode::Never,
-        // `validate` refused everything else.
-        _ => ApplyMode::Merge,
     }
 }

@@ -3,10 +3,12 @@
 //! Owns guards, parsing, validation, layers and discovery. Everything is pure: bytes and a directory layout
 //! in, valid types and diagnostics out. Nothing here may panic on any input.
 
+mod access;
 mod context;
 mod discover;
 mod family;
 mod format;
+mod gates;
 mod guard;
 mod layers;
 mod layout;
@@ -16,6 +18,8 @@ mod place;
 mod read;
 mod resolve;
 mod schema;
+mod trust;
+mod trust_diff;
 mod validate;
 mod value;
 
@@ -29,7 +33,8 @@ use globset::{GlobBuilder, GlobMatcher};
 pub use format::format;
 pub use layout::{Directory, Layout};
 pub use parse::parse;
-pub use resolve::{Explained, ResolveInput, Resolved, resolve, trusted};
+pub use resolve::{Explained, ResolveInput, Resolved, resolve};
+pub use trust::{TrustInput, Trusted, Weakened, trusted, weakened};
 
 use crate::diagnostic::{Diagnostics, Span};
 use crate::stack::NotYet;
@@ -61,6 +66,12 @@ pub struct Config {
     branches: Vec<String>,
     preview: Vec<String>,
     prefixes: Vec<String>,
+    /// Commands that `commands { allow … }` names.
+    enabled: Vec<String>,
+    bots: Vec<String>,
+    access: Vec<access::Rule>,
+    /// Selectors and what they enforce.
+    enforce: Vec<Defaults>,
     comment: Option<String>,
     not_yet: Vec<NotYet>,
     repositories: Vec<(String, Config)>,

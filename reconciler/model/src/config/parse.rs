@@ -8,7 +8,7 @@ use kdl::{KdlDocument, KdlNode};
 use super::place::Place;
 use super::read::{Body, Fragment, Reader, arguments};
 use super::schema::{ORGANISATION, TOP};
-use super::{Config, Defaults, Discover, Parsed, SourceFile, StackNode, guard, order, validate, value};
+use super::{Config, Defaults, Discover, Parsed, SourceFile, StackNode, access, guard, order, validate, value};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::stack::NotYet;
 
@@ -188,12 +188,17 @@ impl Into<'_> {
                 self.config.preview.extend(children_texts(node, "preview"));
             }
             "comment" => self.config.comment = property("on"),
-            "commands" => self.config.prefixes.extend(children_texts(node, "prefix")),
-            "defaults" => {
+            "commands" => {
+                self.config.prefixes.extend(children_texts(node, "prefix"));
+                self.config.enabled.extend(children_texts(node, "allow"));
+                self.config.bots.extend(children_texts(node, "bots"));
+            }
+            "access" => self.config.access.extend(access::rules(place, node, self.found)),
+            kind @ ("defaults" | "enforce") => {
                 let body = self.body(place, node);
-                let defaults =
-                    Defaults { path: property("path"), tag: property("tag"), stack: property("stack"), body };
-                self.config.defaults.push(defaults);
+                let layer = Defaults { path: property("path"), tag: property("tag"), stack: property("stack"), body };
+                let enforced = kind == "enforce";
+                if enforced { &mut self.config.enforce } else { &mut self.config.defaults }.push(layer);
             }
             "stack" => {
                 let Some(name) = texts.into_iter().next() else { return };
@@ -205,7 +210,7 @@ impl Into<'_> {
             "repository" => self.repository(place, node, texts),
             "pipeline" => self.pipeline(place, node, &texts),
             "generate" => self.later("`generate`", at),
-            kind @ ("service" | "environment" | "target" | "policy" | "notify" | "enforce") => {
+            kind @ ("service" | "environment" | "target" | "policy" | "notify") => {
                 self.later(&format!("{kind} `{}`", texts.first().map_or("", String::as_str)), at);
             }
             _ => {}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 
+use super::gates::{Asked, is_requirement};
 use super::place::Place;
 use super::value;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
@@ -35,6 +36,15 @@ pub(super) enum What {
         version: Option<String>,
     },
     ApplyOn(String),
+    AfterUpstream(String),
+    ApplyTimeout(u64),
+    /// The method, when one is named.
+    Automerge(Option<String>),
+    Lock {
+        mode: String,
+        per_base_branch: bool,
+    },
+    Require(Asked),
     PlanAuto(bool),
     PlanDrafts(bool),
     PlanRestrict(bool),
@@ -94,6 +104,9 @@ pub(super) struct Fragment {
     pub(super) nodes: KdlDocument,
 }
 
+/// Reads nodes at one place of the language.
+pub(super) type ReadNodes = fn(&Reader<'_>, &KdlDocument, &mut Body, &mut Diagnostics);
+
 /// Everything that reading bodies needs.
 pub(super) struct Reader<'a> {
     pub(super) place: &'a Place<'a>,
@@ -108,14 +121,26 @@ impl Reader<'_> {
     pub(super) fn body(&self, nodes: &KdlDocument, body: &mut Body, found: &mut Diagnostics) {
         for node in nodes.nodes() {
             match node.name().value() {
-                "use" => self.insert(node, body, found),
+                "use" => self.insert(node, body, found, |r, nodes, body, found| r.body(nodes, body, found)),
                 "matrix" => body.matrix = Some(self.matrix(node)),
+                "require" => {
+                    if let Some(children) = node.children() {
+                        self.requirements(children, body, found);
+                    }
+                }
+                // Only a fragment brings one here without `require` around it.
+                name if is_requirement(name) => {
+                    let mut alone = KdlDocument::new();
+                    alone.nodes_mut().push(node.clone());
+                    self.requirements(&alone, body, found);
+                }
                 _ => self.settings(node, body),
             }
         }
     }
 
-    fn insert(&self, node: &KdlNode, body: &mut Body, found: &mut Diagnostics) {
+    /// Reads the fragments of a `use` where it stands.
+    pub(super) fn insert(&self, node: &KdlNode, body: &mut Body, found: &mut Diagnostics, read: ReadNodes) {
         for entry in arguments(node) {
             let name = self.text(entry);
             let Some(fragment) = self.fragments.get(&name) else {
@@ -142,12 +167,12 @@ impl Reader<'_> {
             }
             let open = self.open.iter().cloned().chain([name]).collect();
             let reader = Reader { place: &place, fragments: self.fragments, arguments: given, open };
-            reader.body(&fragment.nodes, body, found);
+            read(&reader, &fragment.nodes, body, found);
         }
     }
 
     /// An entry's text with the fragment's arguments filled in.
-    fn text(&self, entry: &KdlEntry) -> String {
+    pub(super) fn text(&self, entry: &KdlEntry) -> String {
         fill(&value::as_written(entry), &self.arguments)
     }
 
@@ -155,7 +180,7 @@ impl Reader<'_> {
         arguments(node).map(|entry| self.text(entry)).collect()
     }
 
-    fn property(&self, node: &KdlNode, key: &str) -> Option<String> {
+    pub(super) fn property(&self, node: &KdlNode, key: &str) -> Option<String> {
         node.entry(key).map(|entry| self.text(entry))
     }
 
@@ -189,6 +214,12 @@ impl Reader<'_> {
             "apply" => self.apply(node, &mut push),
             "plan" => plan(node, &mut push),
             "var" | "env" => self.values(node, body),
+            "lock" => {
+                push(What::Lock { mode: first(), per_base_branch: self.property(node, "per").is_some() });
+            }
+            "policies" => {
+                self.texts(node).into_iter().for_each(|name| push(What::Require(Asked::Policy(name))));
+            }
             "identity" => push(What::NotYet(format!("the identity `{}`", first()))),
             "hooks" => push(What::NotYet("hooks".to_owned())),
             "steps" => push(What::NotYet("own steps".to_owned())),
@@ -202,14 +233,18 @@ impl Reader<'_> {
         if let Some(on) = self.property(node, "on") {
             push(What::ApplyOn(on));
         }
-        for key in ["after-upstream", "timeout"] {
-            if let Some(value) = self.property(node, key) {
-                push(What::Other { key: format!("apply {key}"), value });
-            }
+        if let Some(then) = self.property(node, "after-upstream") {
+            push(What::AfterUpstream(then));
+        }
+        let timeout = self.property(node, "timeout").as_deref().and_then(value::duration_seconds);
+        timeout.into_iter().for_each(|seconds| push(What::ApplyTimeout(seconds)));
+        let mut children = node.children().into_iter().flat_map(KdlDocument::nodes);
+        if let Some(automerge) = children.find(|child| child.name().value() == "automerge") {
+            push(What::Automerge(arguments(automerge).next().map(|entry| self.text(entry))));
         }
     }
 
-    fn children_texts(&self, node: &KdlNode, name: &str) -> Vec<String> {
+    pub(super) fn children_texts(&self, node: &KdlNode, name: &str) -> Vec<String> {
         let children = node.children().into_iter().flat_map(KdlDocument::nodes);
         children.filter(|child| child.name().value() == name).flat_map(|child| self.texts(child)).collect()
     }

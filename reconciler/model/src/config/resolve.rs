@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::access::{self, Subject};
 use super::family::{self, Bindings};
 use super::layers::Building;
 use super::layout::Layout;
 use super::read::{Body, What, fill, open_braces};
 use super::{Config, Defaults, discover, glob_matches, order};
+use crate::access::Access;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::id::{RelPath, RepoName, StackName};
 use crate::stack::{Origin, Stack};
@@ -31,6 +33,8 @@ pub struct Resolved {
     pub stacks: Vec<Stack>,
     /// For each stack what set its values, sorted by key.
     pub explained: BTreeMap<StackName, Vec<Explained>>,
+    /// Who may give commands that are about no stack.
+    pub access: Access,
     /// Findings.
     pub diagnostics: Diagnostics,
 }
@@ -61,8 +65,8 @@ struct Candidate<'a> {
 
 /// All stacks of a tree.
 pub fn resolve(input: ResolveInput<'_>) -> Resolved {
-    let mut resolved = Resolved::default();
     let layers = layers(&input);
+    let mut resolved = Resolved { access: access::at_place(&layers, None).0, ..Resolved::default() };
     let mut by_place: BTreeMap<(String, String), Vec<Candidate<'_>>> = BTreeMap::new();
     let all = candidates(&input, &layers);
     // A directory that is declared with workspaces of its own is not discovered with the default one besides.
@@ -104,25 +108,8 @@ pub fn resolve(input: ResolveInput<'_>) -> Resolved {
     resolved
 }
 
-/// Head stacks with the keys that count from the trusted base: when an apply happens and where state is kept.
-pub fn trusted(base: &Resolved, head: &Resolved) -> Vec<Stack> {
-    let of_base = |name: &StackName| base.stacks.iter().find(|stack| &stack.name == name);
-    let mut stacks = head.stacks.clone();
-    for stack in &mut stacks {
-        let Some(base) = of_base(&stack.name) else { continue };
-        stack.apply = base.apply;
-        stack.state = base.state.clone();
-        for need in &base.not_yet {
-            if !stack.not_yet.iter().any(|known| known.what == need.what) {
-                stack.not_yet.push(need.clone());
-            }
-        }
-    }
-    stacks
-}
-
 /// The organisation's matching `repository` layers, then the repository's own.
-fn layers<'a>(input: &ResolveInput<'a>) -> Vec<&'a Config> {
+pub(super) fn layers<'a>(input: &ResolveInput<'a>) -> Vec<&'a Config> {
     let organisation = input.organisation.into_iter().flat_map(|config| &config.repositories);
     let matching = organisation.filter(|(glob, _)| glob_matches(glob, input.repo.name())).map(|(_, config)| config);
     matching.chain([input.config]).collect()
@@ -201,8 +188,30 @@ fn build(input: &ResolveInput<'_>, layers: &[&Config], group: &[Candidate<'_>], 
     for body in own {
         building.apply(body, found);
     }
+    finish(&mut building, input, layers, &tags, found);
     resolved.explained.insert(building.stack.name.clone(), building.explained.into_values().collect());
     resolved.stacks.push(building.stack);
+}
+
+/// What comes last: `enforce`, and what is asked for together.
+pub(super) fn finish(
+    building: &mut Building<'_>,
+    input: &ResolveInput<'_>,
+    layers: &[&Config],
+    tags: &[String],
+    found: &mut Diagnostics,
+) {
+    let (name, path) = (building.stack.name.to_string(), building.stack.path.clone());
+    building.enforcing = true;
+    for enforced in input.organisation.into_iter().chain([input.config]).flat_map(|config| &config.enforce) {
+        if selects(enforced, &name, path.as_str(), tags) {
+            building.apply(&enforced.body, found);
+        }
+    }
+    building.settle_requirements();
+    let (rights, places) = access::at_place(layers, Some(Subject { name: &name, path: path.as_str(), tags }));
+    access::explain(&rights, places, &mut building.explained);
+    building.stack.access = rights;
 }
 
 fn identity(candidate: &Candidate<'_>, found: &mut Diagnostics) -> Option<(StackName, RelPath)> {
@@ -238,7 +247,7 @@ fn tags(layers: &[&Config], own: &[&Body], bindings: &Bindings) -> Vec<String> {
     bodies.flat_map(|body| body.settings.iter().filter_map(|setting| tag(&setting.what))).collect()
 }
 
-fn selects(defaults: &Defaults, name: &str, path: &str, tags: &[String]) -> bool {
+pub(super) fn selects(defaults: &Defaults, name: &str, path: &str, tags: &[String]) -> bool {
     defaults.path.as_ref().is_none_or(|glob| glob_matches(glob, path))
         && defaults.stack.as_ref().is_none_or(|glob| glob_matches(glob, name))
         && defaults.tag.as_ref().is_none_or(|tag| tags.contains(tag))

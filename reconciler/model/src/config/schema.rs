@@ -16,6 +16,12 @@ pub(super) enum Kind {
     Glob,
     Date,
     Expr,
+    /// `user:`, `team:`, `role:`, `author` or `*`.
+    Who,
+    /// `tag:`, `path:` or `stack:`.
+    Selector,
+    /// A command's name.
+    Verb,
     One(&'static [&'static str]),
 }
 
@@ -57,6 +63,7 @@ const NO: Args = args(0, 0, Kind::Text);
 const ONE: Args = args(1, 1, Kind::Text);
 const MANY: Args = args(1, usize::MAX, Kind::Text);
 const GLOBS: Args = args(1, usize::MAX, Kind::Glob);
+const PEOPLE: Args = args(1, usize::MAX, Kind::Who);
 
 const fn leaf(name: &'static str, args: Args) -> Node {
     Node { name, args, props: &[], open: false, children: Children::None }
@@ -69,14 +76,15 @@ const fn map(name: &'static str) -> Node {
 }
 
 const APPROVALS: &[Node] = &[
-    leaf("any-of", MANY),
-    leaf("all-of", MANY),
+    leaf("any-of", PEOPLE),
+    leaf("all-of", PEOPLE),
     leaf("not-author", args(0, 1, Kind::Bool)),
     leaf("not-pusher", args(0, 1, Kind::Bool)),
     leaf("on-latest-push", args(0, 1, Kind::Bool)),
 ];
 const WINDOW_PROPS: &[(&str, Kind)] = &[("cron", Kind::Cron), ("duration", Kind::Duration), ("tz", Kind::Zone)];
-const REQUIRE: &[Node] = &[
+/// What may stand in `require`.
+pub(super) const REQUIRE: &[Node] = &[
     with("approvals", args(0, 1, Kind::Count), &[], Children::Nodes(&[APPROVALS])),
     with("checks-passed", NO, &[], Children::Nodes(&[&[leaf("ignore", GLOBS)]])),
     with("undiverged", NO, &[("scope", Kind::One(&["stack", "repository"]))], Children::None),
@@ -135,7 +143,7 @@ pub(super) const STACK_BODY: &[Node] = &[
         Children::Nodes(&[&[leaf("automerge", args(0, 1, Kind::One(&["merge", "squash", "rebase"])))]]),
     ),
     with("plan", NO, PLAN_PROPS, Children::None),
-    with("require", NO, &[], Children::Nodes(&[REQUIRE])),
+    with("require", NO, &[], Children::Nodes(&[REQUIRE, USE])),
     leaf("runner", ONE),
     leaf("image", ONE),
     with("identity", ONE, &[("plan", Kind::Text), ("apply", Kind::Text)], Children::None),
@@ -253,11 +261,15 @@ const ENVIRONMENT: &[Node] = &[
     leaf("from-stack", ONE),
     leaf("target", ONE),
     leaf("url", ONE),
-    with("require", NO, &[], Children::Nodes(&[REQUIRE])),
+    with("require", NO, &[], Children::Nodes(&[REQUIRE, USE])),
 ];
+const VERBS: Args = args(1, usize::MAX, Kind::Verb);
+const ACCESS_RULE: &[Node] = &[leaf("who", PEOPLE), leaf("on", args(1, usize::MAX, Kind::Selector))];
+/// Commands that are off until `commands { allow … }`.
+const OFF: Args = args(1, usize::MAX, Kind::One(&["import", "state rm", "state mv", "force-unlock"]));
 const ACCESS: &[Node] = &[
-    with("allow", MANY, &[], Children::Nodes(&[&[leaf("who", MANY), leaf("on", MANY)]])),
-    with("deny", MANY, &[], Children::Nodes(&[&[leaf("who", MANY), leaf("on", MANY)]])),
+    with("allow", VERBS, &[], Children::Nodes(&[ACCESS_RULE])),
+    with("deny", VERBS, &[], Children::Nodes(&[ACCESS_RULE])),
 ];
 const SELECT: &[(&str, Kind)] = &[("path", Kind::Glob), ("tag", Kind::Text), ("stack", Kind::Glob)];
 const POLICY_PROPS: &[(&str, Kind)] = &[("path", Kind::Text), ("level", Kind::One(&["warn", "deny", "hard"]))];
@@ -297,7 +309,7 @@ pub(super) const TOP: &[Node] = &[
     ),
     with("waiver", ONE, WAIVER_PROPS, Children::None),
     with("access", NO, &[], Children::Nodes(&[ACCESS])),
-    with("commands", NO, &[], Children::Nodes(&[&[leaf("prefix", MANY), leaf("allow", MANY), leaf("bots", MANY)]])),
+    with("commands", NO, &[], Children::Nodes(&[&[leaf("prefix", MANY), leaf("allow", OFF), leaf("bots", MANY)]])),
     with(
         "notify",
         ONE,
@@ -317,7 +329,7 @@ pub(super) const ORGANISATION: &[Node] = &[
         SELECT,
         Children::Nodes(&[&[
             leaf("policies", MANY),
-            with("require", NO, &[], Children::Nodes(&[REQUIRE])),
+            with("require", NO, &[], Children::Nodes(&[REQUIRE, USE])),
             leaf("runner", ONE),
         ]]),
     ),

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
+mod gates;
+mod trust;
+
 use super::*;
 use crate::id::{RelPath, RepoName};
 use crate::stack::{Origin, Value};
@@ -148,15 +151,6 @@ fn bombs_are_refused_before_the_parser() {
     // The allowed twins.
     assert_eq!(refused("/- stack a { path x }\nstack b { /- path y\n }\n/* one */ // two\n"), "");
     assert_eq!(refused(&format!("stack a {{ tags {} }}", "\"{{{{{{\" ".repeat(30))), "");
-}
-
-#[test]
-fn the_base_rules_over_applies_and_needs() {
-    let base = resolved("stack a { apply on=comment; hooks { before-plan x } }", &["a"]);
-    let head = resolved("stack a { apply on=push }", &["a"]);
-    let merged = trusted(&base, &head);
-    assert_eq!(merged[0].apply, crate::stack::ApplyMode::Comment);
-    assert_eq!(merged[0].not_yet.len(), 1);
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 use kdl::{KdlEntry, KdlValue};
 
+use super::access::judge_selector;
 use super::schema::Kind;
+use crate::access::Right;
+use crate::who::Who;
+use crate::window::judge_cron;
 
 /// Code, summary and help of a refused value.
 pub(super) type Refused = (&'static str, String, String);
@@ -72,7 +76,21 @@ pub(super) fn check(kind: Kind, value: &KdlValue, text: &str) -> Result<(), Refu
                 "write a number and KiB, MiB or GiB, such as 4GiB",
             ),
         },
-        Kind::Cron => cron(text),
+        Kind::Cron => {
+            let help = "minute hour day month weekday, such as \"0 9 * * MON-FRI\"";
+            judge_cron(text).map_err(|summary| ("bad-cron", summary, help.to_owned()))
+        }
+        Kind::Who => Who::parse(text).map(|_| ()).map_err(|error| ("who", error.to_string(), error.help)),
+        Kind::Selector => {
+            judge_selector(text).map_err(|help| ("selector", format!("`{text}` selects nothing"), help.to_owned()))
+        }
+        Kind::Verb if Right::names().any(|name| name == text) => Ok(()),
+        Kind::Verb => {
+            let names: Vec<&str> = Right::names().collect();
+            let near = nearest(text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let help = near.unwrap_or_else(|| format!("commands are {}", names.join(", ")));
+            Err(("unknown-command", format!("there is no command `{text}`"), help))
+        }
         Kind::Zone => match jiff::tz::TimeZone::get(text) {
             Ok(_) => Ok(()),
             Err(_) => refuse(
@@ -104,50 +122,6 @@ pub(super) fn check(kind: Kind, value: &KdlValue, text: &str) -> Result<(), Refu
             Err(("unknown-value", format!("`{text}` is not one of {}", allowed.join(", ")), help))
         }
     }
-}
-
-/// Five fields of minute, hour, day, month and weekday.
-fn cron(text: &str) -> Result<(), Refused> {
-    let ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    let fields: Vec<&str> = text.split_whitespace().collect();
-    if fields.len() != 5 {
-        let summary = format!("`{text}` has {} fields; a cron expression has five", fields.len());
-        return Err(("bad-cron", summary, "minute hour day month weekday, such as \"0 9 * * MON-FRI\"".to_owned()));
-    }
-    for (index, field) in fields.iter().enumerate() {
-        if !field.split(',').all(|part| cron_part(part, index, ranges[index])) {
-            let name = ["minute", "hour", "day", "month", "weekday"][index];
-            let summary = format!("`{field}` is not a {name} of a cron expression");
-            return Err((
-                "bad-cron",
-                summary,
-                format!("numbers {} to {}, `*`, ranges and steps", ranges[index].0, ranges[index].1),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn cron_part(part: &str, index: usize, (low, high): (u32, u32)) -> bool {
-    const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-    const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-    let names: &[&str] = match index {
-        3 => &MONTHS,
-        4 => &DAYS,
-        _ => &[],
-    };
-    let number = |text: &str| {
-        let upper = text.to_ascii_uppercase();
-        names
-            .iter()
-            .position(|name| *name == upper)
-            .map_or_else(|| text.parse::<u32>().is_ok_and(|n| n >= low && n <= high), |_| true)
-    };
-    let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-    if step.is_some_and(|step| !step.parse::<u32>().is_ok_and(|n| n > 0)) {
-        return false;
-    }
-    range == "*" || range.split_once('-').map_or_else(|| number(range), |(from, to)| number(from) && number(to))
 }
 
 /// Seconds of `90s`, `30m`, `8h`, `7d`.

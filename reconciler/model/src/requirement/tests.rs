@@ -120,6 +120,7 @@ fn requirement() -> impl Strategy<Value = Requirement> {
         Just(Requirement::Signed),
         crons.prop_map(|crons| Requirement::Windows(windows(&crons))),
         (0u32..9).prop_map(|limit| Requirement::CostBelow(limit.into())),
+        "[ab]".prop_map(Requirement::Policy),
     ]
 }
 
