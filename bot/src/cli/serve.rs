@@ -35,7 +35,7 @@ pub struct ServeArgs {
     /// Address and port of HTTP, such as 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
-    /// Where people and GitHub reach the server, such as https://buildit.example
+    /// Where people and GitHub reach the server, such as `https://buildit.example`
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
     /// Where the database, keys, mirrors and jobs live
@@ -187,13 +187,16 @@ fn executor(settings: &Settings) -> anyhow::Result<Arc<dyn Executor>> {
 async fn iac(settings: &Settings) -> anyhow::Result<Iac> {
     let plugins = std::path::absolute(settings.data_dir.join("plugins"))?;
     data::make(&plugins)?;
-    let iac = Iac::new(IacSettings {
+    let known = IacSettings {
         tools: settings.tools.clone(),
         search_path: true,
         cli_config: settings.cli_config.clone(),
         plugin_cache: Some(plugins),
         ..IacSettings::default()
-    });
-    told::tools(&iac.tools().await);
-    Ok(iac)
+    };
+    let found = Iac::new(known.clone()).tools().await;
+    told::tools(&found);
+    // Who names a program means it for every stack that asks for nothing else.
+    let default = found.first().filter(|_| !known.tools.is_empty()).map(|first| first.tool);
+    Ok(Iac::new(IacSettings { default, ..known }))
 }

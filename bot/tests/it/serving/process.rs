@@ -28,6 +28,7 @@ struct Running {
     child: Child,
     url: String,
     log: BufReader<std::process::ChildStderr>,
+    said: String,
 }
 
 impl Running {
@@ -35,13 +36,12 @@ impl Running {
     fn start(args: &[&str]) -> Self {
         let mut child = buildit(args).stderr(Stdio::piped()).spawn().expect("it starts");
         let log = child.stderr.take().map(BufReader::new);
-        let mut server = Self { child, url: String::new(), log: log.expect("piped") };
-        let mut said = String::new();
+        let mut server = Self { child, url: String::new(), log: log.expect("piped"), said: String::new() };
         while server.url.is_empty() {
             let mut line = String::new();
             let read = server.log.read_line(&mut line).expect("a line");
-            assert!(read > 0, "it ended before it listened:\n{said}");
-            said.push_str(&line);
+            server.said.push_str(&line);
+            assert!(read > 0, "it ended before it listened");
             let line: serde_json::Value = serde_json::from_str(&line).expect("a JSON line");
             if line["message"] == "listening" {
                 server.url = line["url"].as_str().expect("an address").to_owned();
@@ -65,6 +65,10 @@ impl Drop for Running {
         // It has ended already when the test went well.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let _ = self.log.read_to_string(&mut self.said);
+            eprintln!("the server said:\n{}", self.said);
+        }
     }
 }
 
