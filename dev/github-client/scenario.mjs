@@ -45,7 +45,7 @@ try {
   if (process.env.AFTER_CREATE) execFileSync('sh', ['-c', `${process.env.AFTER_CREATE} ${owner}/${repo}`], { stdio: 'inherit' });
 
   git('init', '--quiet', '--initial-branch', 'main', '.');
-  write({ '.buildit/buildit.kdl': 'stacks { discover "*" }\n', 'network/main.tf': 'resource "terraform_data" "net" {}\n' });
+  write({ '.buildit/stacks.kdl': 'stack "network"\n', 'network/main.tf': 'resource "terraform_data" "net" {}\n' });
   git('add', '.');
   git('commit', '--quiet', '-m', 'First');
   git('push', '--quiet', `${url}/${owner}/${repo}.git`, 'main');

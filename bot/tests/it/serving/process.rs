@@ -24,16 +24,16 @@ fn ended(dir: &Path, settings: &str) -> (Option<i32>, String) {
 }
 
 /// A server that runs; killed when it is dropped.
-struct Running {
+pub(super) struct Running {
     child: Child,
-    url: String,
+    pub(super) url: String,
     log: BufReader<std::process::ChildStderr>,
     said: String,
 }
 
 impl Running {
     /// Reads the log until it listens.
-    fn start(args: &[&str]) -> Self {
+    pub(super) fn start(args: &[&str]) -> Self {
         let mut child = buildit(args).stderr(Stdio::piped()).spawn().expect("it starts");
         let log = child.stderr.take().map(BufReader::new);
         let mut server = Self { child, url: String::new(), log: log.expect("piped"), said: String::new() };
@@ -51,7 +51,7 @@ impl Running {
     }
 
     #[expect(clippy::disallowed_methods, reason = "an operator stops it by a signal")]
-    fn stop(mut self) -> (Option<i32>, String) {
+    pub(super) fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         let mut rest = String::new();
@@ -72,12 +72,12 @@ impl Drop for Running {
     }
 }
 
-fn settings(dir: &Path, rest: &str) -> String {
+pub(super) fn settings(dir: &Path, rest: &str) -> String {
     let data = dir.join("data");
     format!("listen = \"127.0.0.1:0\"\nlog_format = \"json\"\ndata_dir = \"{}\"\n{rest}", data.display())
 }
 
-fn github(dir: &Path, api_url: &str, pem: &str) -> String {
+pub(super) fn github(dir: &Path, api_url: &str, pem: &str) -> String {
     let key = dir.join("app.pem");
     std::fs::write(&key, pem).expect("written");
     format!(
@@ -211,7 +211,7 @@ fn waiting_terraform(dir: &Path, program: &Path) -> std::path::PathBuf {
 }
 
 /// The other end of a pipe may never come: no wait without a bound.
-fn within<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> T {
+pub(super) fn within<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> T {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || send.send(work()));
     receive.recv_timeout(BOUND).expect("the other end comes in time").expect("a pipe")

@@ -1,0 +1,89 @@
+//! People's own client beside `buildit serve`: `dev/github-client/scenario.mjs` makes a repository, pushes, opens a
+//! pull request, waits for our check, comments, reviews and merges.
+
+use std::process::Command;
+
+use super::process::{Running, github, settings, within};
+use super::*;
+
+/// The scenario's folder; `None`, told loudly, when its packages are missing.
+#[expect(clippy::disallowed_methods, reason = "the client is a node program")]
+fn client() -> Option<std::path::PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/github-client");
+    let found =
+        Command::new("node").arg("--version").output().is_ok() && folder.join("node_modules/@octokit/rest").exists();
+    if !found {
+        let required = std::env::var("BUILDIT_REQUIRE").is_ok_and(|all| all.split(',').any(|one| one == "octokit"));
+        assert!(
+            !required,
+            "BUILDIT_REQUIRE names octokit, and node or dev/github-client/node_modules is missing: run dev/setup"
+        );
+        eprintln!(
+            "SKIP: octokit beside buildit serve: node or dev/github-client/node_modules is missing; run dev/setup"
+        );
+    }
+    found.then_some(folder)
+}
+
+fn people() -> (FakeGitHub, fake_github::AppCredentials) {
+    let double =
+        FakeGitHub::start(Options { delivery: DeliveryMode::Immediate, ..Options::default() }).expect("the double");
+    for login in ["ana", "ben"] {
+        double.add_user(login, &format!("{login}-token")).expect("a user");
+    }
+    double.add_organization("acme", &["ana", "ben"]).expect("an organization");
+    let permissions = [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
+    let events = ["pull_request", "push", "issue_comment"];
+    let app = double.create_app(AppSpec::new(7, "buildit", SECRET, &permissions, &events)).expect("an app");
+    (double, app)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the client is a node program")]
+fn a_client_of_its_own_walks_a_pull_request_beside_the_server() {
+    let (Some(_), Some(folder)) = (terraform(), client()) else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let (double, app) = people();
+    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
+    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
+    let file = dir.path().join("buildit.toml");
+    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
+    let server = Running::start(&["serve", "--config", &file.display().to_string()]);
+    double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+
+    // Between the repository and its first push someone installs the App, as on GitHub's page.
+    let (made, installed) = (dir.path().join("made"), dir.path().join("installed"));
+    for pipe in [&made, &installed] {
+        assert!(Command::new("mkfifo").arg(pipe).status().expect("mkfifo runs").success());
+    }
+    let script = dir.path().join("after-create");
+    let text = format!("echo \"$1\" >'{}'; read word <'{}'\n", made.display(), installed.display());
+    std::fs::write(&script, text).expect("written");
+    let child = Command::new("node")
+        .arg(folder.join("scenario.mjs"))
+        .env("GITHUB_URL", double.url())
+        .env("GITHUB_API_URL", double.api_url())
+        .envs([("ANA_TOKEN", "ana-token"), ("BEN_TOKEN", "ben-token"), ("OWNER", "acme")])
+        .env("AFTER_CREATE", format!("sh '{}'", script.display()))
+        .env("WAIT_FOR_CHECK", "buildit/plan")
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("node runs");
+    let name = within(move || std::fs::read_to_string(made));
+    double.install_app(app.app_id, name.trim()).expect("installed");
+    within(move || std::fs::write(installed, "done\n"));
+    let output = child.wait_with_output().expect("it ends");
+
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("buildit/plan: success, network: +2 ~0 −0"), "{text}");
+    let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap_or_default()).expect("a summary");
+    assert_eq!((&last["merged"], &last["reviews"]), (&true.into(), &1.into()), "{text}");
+    assert!(
+        last["checks"].as_u64() >= Some(2) && last["comments"].as_u64() >= Some(2),
+        "our check and comment: {text}"
+    );
+    assert_eq!(double.violations(), Vec::<String>::new());
+    assert_eq!(server.stop().0, Some(0));
+}
