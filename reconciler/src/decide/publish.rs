@@ -260,7 +260,7 @@ fn notes(survey: &Survey) -> Notes {
         removed: survey.affected.removed.iter().map(|hit| hit.stack.clone()).collect::<Vec<StackName>>(),
         moved: survey.affected.moved.clone(),
         not_yet: survey.not_yet.clone(),
-        our_merge: survey.ours,
+        our_merge: survey.ours && survey.plan_tree.is_some(),
     }
 }
 

@@ -21,7 +21,7 @@ fn walk(town: &mut Town, shake: impl Fn(&mut Town)) {
     town.commit("main", "A variable", &[("cache/variables.tf", "variable \"size\" {}\n")]);
     shake(town);
     town.settle();
-    town.say(number, "ben", "buildit plan -p network");
+    town.say(number, "ben", "buildit plan -p network\nbuildit version");
     shake(town);
     town.settle();
     town.double.edit_pull(SHOP, number, "ana", Some("Grow a lot"), None).expect("a new title");

@@ -13,6 +13,7 @@ mod running;
 mod server;
 mod tool;
 mod trap;
+mod unusual;
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -385,6 +386,16 @@ impl Town {
 
     pub(crate) fn open_as(&self, author: &str, pull: &NewPull) -> u64 {
         self.double.open_pull(SHOP, author, pull).expect("a pull request")
+    }
+
+    /// The ids of a person's comments, oldest first, as GitHub's webhooks named them.
+    pub(crate) fn comments(&self, number: u64, author: &str) -> Vec<u64> {
+        let payloads = self.double.deliveries().into_iter().filter(|it| it.event == "issue_comment");
+        let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        let made = payloads.map(|it| read(&it.payload)).filter(|it| it["action"] == "created");
+        made.filter(|it| it["issue"]["number"] == number && it["comment"]["user"]["login"] == author)
+            .filter_map(|it| it["comment"]["id"].as_u64())
+            .collect()
     }
 
     pub(crate) fn say(&self, number: u64, author: &str, body: &str) -> u64 {
