@@ -8,6 +8,7 @@ pub mod blobs;
 mod brief;
 mod decide;
 pub mod engine;
+pub mod gate;
 pub mod inbox;
 pub mod logs;
 mod observe;

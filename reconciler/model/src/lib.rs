@@ -8,6 +8,7 @@ pub mod affected;
 pub mod command;
 pub mod config;
 pub mod diagnostic;
+pub mod gate;
 pub mod id;
 pub mod job;
 pub mod mask;

@@ -1,6 +1,13 @@
 //! Pull requests as GitHub says they are at one moment.
 
+mod facts;
+
 use serde::{Deserialize, Serialize};
+
+pub use facts::{
+    CheckFact, CheckState, Decision, Fact, GateFacts, GateWants, Pushers, RequiredCheck, Review, ReviewState, Unknown,
+    Unsigned,
+};
 
 use crate::id::{CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use crate::time::Timestamp;

@@ -1,0 +1,306 @@
+//! Judging: may this plan be applied now?
+//!
+//! Owns the proof that it may. Pure: requirements, facts and a time in, gates out. What is not known, not read or
+//! cannot be read never holds. Must never decide whether a plan is still valid; the saga does.
+
+mod approvals;
+mod checks;
+
+use model::gate::{Gate, Outcome};
+use model::id::{CommitSha, RelPath, RunId, StackName};
+use model::pull::{Decision, Fact, GateFacts, PullState, Unknown};
+use model::requirement::{Requirement, Requirements, Scope, Windows};
+use model::time::Timestamp;
+use model::window::Opening;
+
+pub use checks::warnings;
+
+/// A plan that someone wants to apply.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanFacts<'a> {
+    /// The run that made it.
+    pub run: RunId,
+    /// Of which stack.
+    pub stack: &'a StackName,
+    /// The head that it was made for or carried to.
+    pub head: &'a CommitSha,
+    /// The root of its fingerprint.
+    pub fingerprint: &'a str,
+    /// What was shown of this stack, for which commit and when, in any order.
+    pub shown: &'a [Shown],
+}
+
+/// A plan's fingerprint that was published for a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The commit on whose checks it stood.
+    pub head: CommitSha,
+    /// The root.
+    pub fingerprint: String,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// What came into the base since the base that a plan was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Divergence {
+    /// How many files changed.
+    pub files: usize,
+    /// Why that concerns the stack, one line per file; empty: it does not.
+    pub touching: Vec<String>,
+    /// One of the changed files.
+    pub sample: Option<RelPath>,
+}
+
+/// All that is judged besides GitHub's facts.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The plan.
+    pub plan: PlanFacts<'a>,
+    /// Our own App's id, as checks carry it.
+    pub app: Option<i64>,
+    /// What came into the base since.
+    pub divergence: Fact<Divergence>,
+    /// Who froze applies, and why; `None`: nobody.
+    pub frozen: Option<String>,
+    /// Stacks that must be applied before this one and are not.
+    pub waits_for: Vec<StackName>,
+    /// The first error in the base's own configuration.
+    pub base_error: Option<String>,
+}
+
+/// Judged gates of one plan. Only `judge` makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    plan: RunId,
+    head: CommitSha,
+    fingerprint: String,
+    gates: Vec<Gate>,
+}
+
+/// The proof that every gate of a plan held at one moment. Only `approve` makes one; the start of an apply takes
+/// it by value.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ApprovedPlan {
+    plan: RunId,
+    head: CommitSha,
+    fingerprint: String,
+    gates: Vec<Gate>,
+}
+
+impl Judged {
+    /// All gates, in the order in which people read them.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+    /// Those that do not hold.
+    pub fn unmet(&self) -> impl Iterator<Item = &Gate> {
+        self.gates.iter().filter(|gate| !gate.holds())
+    }
+    /// Gives the gates away.
+    pub fn into_gates(self) -> Vec<Gate> {
+        self.gates
+    }
+}
+
+impl ApprovedPlan {
+    /// The run that made the plan.
+    pub fn plan(&self) -> RunId {
+        self.plan
+    }
+    /// The head that was approved.
+    pub fn head(&self) -> &CommitSha {
+        &self.head
+    }
+    /// What was approved.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+    /// The evidence, for the record.
+    pub fn gates(&self) -> &[Gate] {
+        &self.gates
+    }
+}
+
+/// Turns judged gates into the proof when all of them hold.
+///
+/// # Errors
+/// The gates, when one does not hold.
+pub fn approve(judged: Judged) -> Result<ApprovedPlan, Judged> {
+    if judged.gates.is_empty() || judged.unmet().next().is_some() {
+        return Err(judged);
+    }
+    let Judged { plan, head, fingerprint, gates } = judged;
+    Ok(ApprovedPlan { plan, head, fingerprint, gates })
+}
+
+/// Judges every requirement of a plan. `facts` are `None` where there is no pull request.
+pub fn judge(asked: &Requirements, facts: Option<&GateFacts>, context: &Context<'_>, now: Timestamp) -> Judged {
+    let facts = match facts {
+        Some(facts) if facts.head == *context.plan.head => Ok(facts),
+        Some(_) => Err((Outcome::Pending, "what GitHub says of this head was not read yet")),
+        None => Err((Outcome::Fail, "there is no pull request, or nothing was read of it")),
+    };
+    let mut gates = always(facts, context);
+    gates.extend(asked.items().iter().filter_map(|item| one(item, facts, context, now)));
+    let PlanFacts { run, head, fingerprint, .. } = context.plan;
+    Judged { plan: run, head: head.clone(), fingerprint: fingerprint.to_owned(), gates }
+}
+
+/// GitHub's facts of the plan's head, or why there are none.
+type Facts<'a> = Result<&'a GateFacts, (Outcome, &'static str)>;
+
+/// What always holds and is not written.
+fn always(facts: Facts<'_>, context: &Context<'_>) -> Vec<Gate> {
+    let merges = match facts {
+        Ok(facts) => merges(facts),
+        Err((outcome, evidence)) => Gate::new("no-conflicts", outcome, evidence),
+    };
+    let mut gates = vec![merges.titled("no conflicts")];
+    if let Some(error) = &context.base_error {
+        let evidence = format!("the base's own `.buildit/` has errors, so what it asks for is not known: {error}");
+        gates.push(Gate::new("configuration", Outcome::Fail, evidence));
+    }
+    if let Some(reason) = &context.frozen {
+        gates.push(Gate::new("not-frozen", Outcome::Fail, reason.clone()).titled("not frozen"));
+    }
+    if !context.waits_for.is_empty() {
+        let names: Vec<String> = context.waits_for.iter().map(|name| format!("`{name}`")).collect();
+        let evidence = format!("{} must be applied first", names.join(", "));
+        gates.push(Gate::new("deps-applied", Outcome::Pending, evidence).titled("stacks before it"));
+    }
+    gates
+}
+
+fn merges(facts: &GateFacts) -> Gate {
+    let (outcome, evidence) = match (facts.state, facts.draft, facts.mergeable) {
+        (PullState::Merged, ..) => (Outcome::Pass, "merged"),
+        (PullState::Closed, ..) => (Outcome::Fail, "the pull request is closed"),
+        (PullState::Open, true, _) => (Outcome::Fail, "the pull request is a draft"),
+        (PullState::Open, false, Some(true)) => (Outcome::Pass, "it merges without conflicts"),
+        (PullState::Open, false, Some(false)) => (Outcome::Fail, "it conflicts with its base"),
+        (PullState::Open, false, None) => (Outcome::Pending, "GitHub is still computing whether it merges"),
+    };
+    Gate::new("no-conflicts", outcome, evidence)
+}
+
+/// One written requirement; `None` where it is not evaluated, because the pull request is merged.
+fn one(item: &Requirement, facts: Facts<'_>, context: &Context<'_>, now: Timestamp) -> Option<Gate> {
+    let merged = facts.is_ok_and(|facts| facts.state == PullState::Merged);
+    let with = |judge: &dyn Fn(&GateFacts) -> Gate| match facts {
+        Ok(facts) => judge(facts),
+        Err((outcome, evidence)) => Gate::new(item.name(), outcome, evidence),
+    };
+    Some(match item {
+        Requirement::Approvals(rule) => with(&|facts| approvals::judge(rule, facts, &context.plan)),
+        Requirement::Codeowners => with(&codeowners).titled("code owners"),
+        Requirement::ChecksPassed(asked) => {
+            with(&|facts| checks::judge(asked, facts, context.app)).titled("other checks")
+        }
+        Requirement::Undiverged(_) | Requirement::ConversationResolved if merged => return None,
+        Requirement::Undiverged(scope) => with(&|facts| undiverged(*scope, facts, context)),
+        Requirement::ConversationResolved => with(&conversations).titled("conversations"),
+        Requirement::Signed => with(&signed).titled("signatures"),
+        Requirement::Windows(windows) => window(windows, now),
+        Requirement::CostBelow(limit) => {
+            let evidence = format!("this version does not know costs; below {limit} is asked for");
+            Gate::new(item.name(), Outcome::Fail, evidence).titled("cost")
+        }
+        Requirement::Policy(name) => {
+            let evidence = format!("this version does not evaluate policies; `{name}` is asked for");
+            Gate::new(item.name(), Outcome::Fail, evidence).titled(format!("policy {name}"))
+        }
+    })
+}
+
+fn unknown(name: &str, why: Unknown<'_>) -> Gate {
+    Gate::new(name, Outcome::Fail, why.to_string())
+}
+
+fn codeowners(facts: &GateFacts) -> Gate {
+    let gate = |outcome, evidence: &str| Gate::new("codeowners", outcome, evidence);
+    let decision = match (facts.code_owner_rule.known(), facts.decision.known()) {
+        (Err(why), _) | (_, Err(why)) => return unknown("codeowners", why),
+        (Ok(false), _) => {
+            let branch = &facts.base_branch;
+            let evidence = format!(
+                "no rule of `{branch}` asks for it: turn on \"Require review from Code Owners\" for that branch"
+            );
+            return Gate::new("codeowners", Outcome::Fail, evidence);
+        }
+        (Ok(true), Ok(decision)) => decision,
+    };
+    match decision {
+        Some(Decision::Approved) => gate(Outcome::Pass, "the code owners approved"),
+        Some(Decision::ReviewRequired) => gate(Outcome::Pending, "a code owner's review is missing"),
+        Some(Decision::ChangesRequested) => gate(Outcome::Fail, "changes are requested"),
+        None => gate(Outcome::Fail, "GitHub gives no verdict on the reviews"),
+    }
+}
+
+fn undiverged(scope: Scope, facts: &GateFacts, context: &Context<'_>) -> Gate {
+    let gate = |outcome, evidence: String| Gate::new("undiverged", outcome, evidence);
+    let judged = match context.divergence.known() {
+        Err(why) => unknown("undiverged", why),
+        Ok(Divergence { files: 0, .. }) => gate(Outcome::Pass, "nothing came into the base since the plan".to_owned()),
+        Ok(it) if scope == Scope::Repository => {
+            let sample = it.sample.as_ref().map_or_else(String::new, |path| format!(", `{path}` among them"));
+            gate(Outcome::Fail, format!("{} files changed in the base since the plan{sample}", it.files))
+        }
+        Ok(it) if it.touching.is_empty() => {
+            gate(Outcome::Pass, "what came into the base since the plan does not concern the stack".to_owned())
+        }
+        Ok(it) => gate(Outcome::Fail, format!("the base changed since the plan: {}", it.touching.join("; "))),
+    };
+    judged.titled(format!("up to date with `{}`", facts.base_branch))
+}
+
+fn conversations(facts: &GateFacts) -> Gate {
+    let name = "conversation-resolved";
+    match facts.unresolved.known() {
+        Err(why) => unknown(name, why),
+        Ok(0) => Gate::new(name, Outcome::Pass, "every conversation is resolved"),
+        Ok(1) => Gate::new(name, Outcome::Pending, "1 conversation is not resolved"),
+        Ok(open) => Gate::new(name, Outcome::Pending, format!("{open} conversations are not resolved")),
+    }
+}
+
+fn signed(facts: &GateFacts) -> Gate {
+    let unsigned = match facts.unsigned.known() {
+        Err(why) => return unknown("signed", why),
+        Ok(unsigned) => unsigned,
+    };
+    let named: Vec<String> =
+        unsigned.iter().take(3).map(|one| format!("{} ({})", one.commit.short(), one.reason)).collect();
+    match unsigned.len() {
+        0 => Gate::new("signed", Outcome::Pass, "every commit has a verified signature"),
+        count => {
+            let more = if count > named.len() { ", …" } else { "" };
+            Gate::new("signed", Outcome::Fail, format!("without a verified signature: {}{more}", named.join(", ")))
+        }
+    }
+}
+
+fn window(windows: &Windows, now: Timestamp) -> Gate {
+    let mut next: Option<(Timestamp, String)> = None;
+    for window in &windows.any {
+        match window.at(now) {
+            Opening::Open { until } => {
+                return Gate::new("window", Outcome::Pass, format!("open until {}", window.local(until)));
+            }
+            Opening::Closed { next: Some(at) } => {
+                if next.as_ref().is_none_or(|(known, _)| at < *known) {
+                    next = Some((at, window.local(at)));
+                }
+            }
+            Opening::Closed { next: None } => {}
+        }
+    }
+    match next {
+        Some((_, text)) => Gate::new("window", Outcome::Pending, format!("closed; it opens {text}")),
+        None => Gate::new("window", Outcome::Fail, "closed; it never opens"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
