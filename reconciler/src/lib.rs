@@ -15,6 +15,7 @@ mod observe;
 mod parts;
 mod retry;
 pub mod seal;
+pub mod states;
 pub mod store;
 pub mod views;
 mod world;

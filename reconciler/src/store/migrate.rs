@@ -8,6 +8,7 @@ use super::db::{self, sql};
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("../../../migrations/0001_first.sql")),
     (2, include_str!("../../../migrations/0002_lists.sql")),
+    (3, include_str!("../../../migrations/0003_states.sql")),
     (5, include_str!("../../../migrations/0005_applies.sql")),
 ];
 

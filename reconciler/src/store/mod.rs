@@ -14,6 +14,7 @@ mod migrate;
 pub(crate) mod publications;
 pub(crate) mod pulls;
 pub(crate) mod runs;
+pub(crate) mod states;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod views;

@@ -1,0 +1,155 @@
+//! Tokens of runs: what a job shows to read or write the state of its stack.
+//!
+//! Invariant: a token is of one run and one stack. Its hash is stored; the token itself is made again from the
+//! server's own secret and a nonce, so that logs can be masked after a restart.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::id::{RepoId, RunId, StackName};
+use model::time::Timestamp;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{digest, hmac};
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+
+use super::{StateError, States};
+use crate::store::states::TokenRow;
+use crate::store::{Conn, StoreError, due, states};
+
+/// The setting that holds the secret, sealed, hexadecimal.
+const SECRET: &str = "state-secret";
+/// Every token begins with it, so that scanners for leaked secrets know it.
+const PREFIX: &str = "bst_";
+/// What an ended run still writes is kept for so long.
+const AFTERWARDS: Duration = Duration::from_secs(3600);
+
+/// What a token lets its run do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read the state.
+    Read,
+    /// Read, lock and write it, as the apply of this epoch.
+    Write {
+        /// From `States::grant_epoch`.
+        epoch: i64,
+    },
+}
+
+/// A token that was shown and is good for this stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    pub(super) run: RunId,
+    pub(super) repo: RepoId,
+    pub(super) stack: StackName,
+    pub(super) access: Access,
+    /// The run has an end: what it writes is kept beside the heads.
+    pub(super) ended: bool,
+}
+
+impl Grant {
+    /// May it read the state now?
+    pub fn may_read(&self) -> bool {
+        !self.ended
+    }
+}
+
+/// Why a token is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// No such token, one of another stack, or one that has ended.
+    #[error("the token is not known, is of another stack, or has ended with its run")]
+    Unknown,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl States {
+    /// The token of a run for a stack, made within the transaction of the caller. The same call gives the same
+    /// token until `end_tokens`.
+    pub async fn token(
+        &self,
+        conn: &mut Conn,
+        run: RunId,
+        repo: RepoId,
+        stack: &StackName,
+        access: Access,
+    ) -> Result<SecretString, StateError> {
+        let secret = match self.secret(conn).await? {
+            Some(secret) => secret,
+            None => self.make_secret(conn).await?,
+        };
+        let epoch = match access {
+            Access::Read => None,
+            Access::Write { epoch } => Some(epoch),
+        };
+        let same = |it: &TokenRow| (it.repo, &it.stack, it.epoch, it.ended_at) == (repo, stack, epoch, None);
+        if let Some(row) = states::tokens_of(conn, run).await?.iter().find(|row| same(row)) {
+            return Ok(SecretString::from(derive(&secret, &row.nonce)));
+        }
+        let now = self.clock.now();
+        let nonce = self.ids.uuid(now).to_string();
+        let token = derive(&secret, &nonce);
+        let row = TokenRow { nonce, run, repo, stack: stack.clone(), epoch, ended_at: None };
+        states::add_token(conn, &hash(&token), &row, now).await?;
+        Ok(SecretString::from(token))
+    }
+
+    /// Ends the tokens of a run, within the transaction of the caller. What the run still writes within an hour is
+    /// kept beside the heads.
+    pub async fn end_tokens(&self, conn: &mut Conn, run: RunId) -> Result<(), StoreError> {
+        states::end_tokens(conn, run, self.clock.now()).await
+    }
+
+    /// All tokens that a run ever had, so that its log can be masked.
+    pub async fn tokens_of(&self, run: RunId) -> Result<Vec<SecretString>, StateError> {
+        let mut conn = self.store.read().await?;
+        let rows = states::tokens_of(&mut conn, run).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let secret = self.secret(&mut conn).await?.ok_or(StoreError::NoRow)?;
+        Ok(rows.iter().map(|row| SecretString::from(derive(&secret, &row.nonce))).collect())
+    }
+
+    /// Who shows this token at the state of a stack.
+    pub async fn authenticate(&self, repo: RepoId, stack: &StackName, token: &str) -> Result<Grant, TokenError> {
+        if !token.starts_with(PREFIX) {
+            return Err(TokenError::Unknown);
+        }
+        let row = states::token(&mut *self.store.read().await?, &hash(token)).await?.ok_or(TokenError::Unknown)?;
+        let access = row.epoch.map_or(Access::Read, |epoch| Access::Write { epoch });
+        let is_over = |ended: Timestamp| access == Access::Read || self.clock.now() > ended.after(AFTERWARDS);
+        if (row.repo, &row.stack) != (repo, stack) || row.ended_at.is_some_and(is_over) {
+            return Err(TokenError::Unknown);
+        }
+        Ok(Grant { run: row.run, repo, stack: row.stack, access, ended: row.ended_at.is_some() })
+    }
+
+    async fn secret(&self, conn: &mut Conn) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
+        let Some(sealed) = due::setting(conn, SECRET).await? else { return Ok(None) };
+        let sealed = hex::decode(sealed).map_err(|error| StoreError::Unreadable { what: error.to_string() })?;
+        Ok(Some(Zeroizing::new(self.seal.open(SECRET, &sealed)?)))
+    }
+
+    async fn make_secret(&self, conn: &mut Conn) -> Result<Zeroizing<Vec<u8>>, StateError> {
+        let mut fresh = Zeroizing::new([0_u8; 32]);
+        SystemRandom::new().fill(fresh.as_mut_slice()).map_err(|_| StateError::Random)?;
+        let sealed = self.seal.seal(SECRET, fresh.as_slice())?;
+        due::set_setting(conn, SECRET, &hex::encode(sealed)).await?;
+        // Another may have been first.
+        Ok(self.secret(conn).await?.ok_or(StoreError::NoRow)?)
+    }
+}
+
+fn derive(secret: &[u8], nonce: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+    let tag = hmac::sign(&key, format!("state-token/{nonce}").as_bytes());
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(tag.as_ref()))
+}
+
+fn hash(token: &str) -> String {
+    hex::encode(digest::digest(&digest::SHA256, token.as_bytes()).as_ref())
+}

@@ -1,0 +1,224 @@
+//! Storing a version: a row that waits, then the bytes, then the head.
+//!
+//! Invariant: the head never names bytes that are not stored. A server that dies in between leaves a row that
+//! waits, which the next write of the stack sweeps away an hour later.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::id::{RepoId, RunId, StackName};
+use ring::digest;
+
+use super::document::Document;
+use super::judge::{Offer, Refusal, Verdict, judge};
+use super::{Access, Grant, StateError, States, Version, actor, binding, blob_key, head_row, version};
+use crate::store::states::{StackRow, VersionRow};
+use crate::store::{Conn, StoreError, states};
+
+/// Refused versions that are kept of one run on one stack.
+const MOST_ORPHANS: usize = 20;
+/// Tries while others write between our steps: each that fails is a new head of theirs.
+const ROUNDS: usize = 32;
+/// No write takes so long: what waits longer is of a dead server.
+const ABANDONED: Duration = Duration::from_secs(3600);
+
+/// What became of a run's write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// It is the head, now or since an earlier request.
+    Head(Version),
+    /// It is not, and is kept beside.
+    Kept {
+        /// Why.
+        refusal: Refusal,
+        /// What was kept.
+        version: Version,
+    },
+}
+
+/// A version before it has a number.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) document: Document,
+    pub(super) digest: String,
+    pub(super) body: Bytes,
+    pub(super) origin: &'static str,
+    pub(super) source: Option<i64>,
+    pub(super) run: Option<(RunId, i64)>,
+    pub(super) actor: String,
+}
+
+impl Draft {
+    pub(super) fn new(document: Document, body: Bytes, origin: &'static str, actor: String) -> Self {
+        let digest = hex::encode(digest::digest(&digest::SHA256, &body).as_ref());
+        Self { document, digest, body, origin, source: None, run: None, actor }
+    }
+}
+
+/// A step of storing.
+enum Step {
+    /// Nothing is left to do.
+    Done(Box<VersionRow>, Option<Refusal>),
+    /// The bytes are wanted under this row.
+    Waiting(Box<VersionRow>),
+    /// Others changed the head meanwhile.
+    Again,
+    /// What the draft was made for is no longer so.
+    Moved,
+}
+
+/// Judges a draft by the stack's row and its head.
+pub(super) type Judge<'a> = dyn Fn(&StackRow, Option<&VersionRow>) -> Verdict + Send + Sync + 'a;
+
+impl States {
+    /// Writes the state as a run: it becomes the head, is it already, or is kept beside with the reason.
+    pub async fn write(&self, grant: &Grant, lock: Option<&str>, body: Bytes) -> Result<Written, StateError> {
+        let Access::Write { epoch } = grant.access else { return Err(StateError::ReadOnly) };
+        let document = Document::read(&body)?;
+        let actor = actor(&mut *self.store.read().await?, grant.run).await?;
+        let draft = Draft { run: Some((grant.run, epoch)), ..Draft::new(document, body, "write", actor) };
+        let offer =
+            Offer { run: grant.run, epoch, ended: grant.ended, lock, document: &draft.document, digest: &draft.digest };
+        let judge = |stack: &StackRow, head: Option<&VersionRow>| judge(&offer, stack, head);
+        let (row, refusal) = self.keep(grant.repo, &grant.stack, &draft, &judge).await?;
+        let id = row.id.clone();
+        Ok(match refusal {
+            None => Written::Head(version(row, Some(&id))),
+            Some(refusal) => Written::Kept { refusal, version: version(row, None) },
+        })
+    }
+
+    /// Stores a draft as it is judged. Judged is twice: before the bytes are stored, and by what is there then.
+    pub(super) async fn keep(
+        &self,
+        repo: RepoId,
+        stack: &StackName,
+        draft: &Draft,
+        judge: &Judge<'_>,
+    ) -> Result<(VersionRow, Option<Refusal>), StateError> {
+        for _ in 0..ROUNDS {
+            let mut step = self.begin(repo, stack, draft, judge).await?;
+            if let Step::Waiting(row) = step {
+                self.blobs.put(&blob_key(&row), draft.body.clone()).await?;
+                step = self.settle(repo, stack, *row, judge).await?;
+            }
+            match step {
+                Step::Done(row, refusal) => return Ok((*row, refusal)),
+                Step::Moved => break,
+                Step::Waiting(_) | Step::Again => {}
+            }
+        }
+        Err(StateError::Busy { stack: stack.clone() })
+    }
+
+    async fn begin(
+        &self,
+        repo: RepoId,
+        stack: &StackName,
+        draft: &Draft,
+        judge: &Judge<'_>,
+    ) -> Result<Step, StateError> {
+        let mut tx = self.store.write().await?;
+        let row = states::hold(&mut tx, repo, stack).await?;
+        let head = head_row(&mut tx, &row).await?;
+        match (judge(&row, head.as_ref()), &head) {
+            (Verdict::Same, Some(head)) => return Ok(Step::Done(Box::new(head.clone()), None)),
+            (Verdict::Refuse(refusal), _) => {
+                if let Some(kept) = kept_before(&mut tx, &row, draft).await? {
+                    return Ok(Step::Done(Box::new(kept), Some(refusal)));
+                }
+            }
+            (Verdict::Moved, _) => return Ok(Step::Moved),
+            (Verdict::Accept | Verdict::Same, _) => {}
+        }
+        let waiting = self.waiting(&row, head.as_ref(), draft);
+        states::add(&mut tx, repo, stack, &waiting).await?;
+        let before = self.clock.now().micros() - i64::try_from(ABANDONED.as_micros()).unwrap_or(i64::MAX);
+        let before = model::time::Timestamp::from_micros(before);
+        let abandoned = states::abandoned(&mut tx, repo, stack, before).await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        for row in abandoned {
+            self.forget(&row).await?;
+        }
+        Ok(Step::Waiting(Box::new(waiting)))
+    }
+
+    fn waiting(&self, stack: &StackRow, head: Option<&VersionRow>, draft: &Draft) -> VersionRow {
+        let now = self.clock.now();
+        let mut row = VersionRow {
+            id: self.ids.uuid(now).to_string(),
+            number: stack.last_number + 1,
+            kind: "pending".to_owned(),
+            lineage: draft.document.lineage.clone(),
+            serial: draft.document.serial,
+            digest: draft.digest.clone(),
+            length: i64::try_from(draft.body.len()).unwrap_or(i64::MAX),
+            encrypted: draft.document.encrypted,
+            tool: draft.document.tool.clone(),
+            previous: head.map(|head| head.binding.clone()).unwrap_or_default(),
+            binding: String::new(),
+            origin: draft.origin.to_owned(),
+            source: draft.source,
+            run: draft.run.map(|(run, _)| run),
+            epoch: draft.run.map(|(_, epoch)| epoch),
+            actor: draft.actor.clone(),
+            refused: None,
+            created_at: now,
+        };
+        row.binding = binding(stack.repo, &stack.stack, &row);
+        row
+    }
+
+    async fn settle(
+        &self,
+        repo: RepoId,
+        stack: &StackName,
+        mut waiting: VersionRow,
+        judge: &Judge<'_>,
+    ) -> Result<Step, StateError> {
+        let mut tx = self.store.write().await?;
+        let row = states::hold(&mut tx, repo, stack).await?;
+        let head = head_row(&mut tx, &row).await?;
+        let before = head.as_ref().map(|head| head.binding.clone()).unwrap_or_default();
+        let step = match (judge(&row, head.as_ref()), head) {
+            (Verdict::Accept, _) if before == waiting.previous => {
+                states::accept(&mut tx, repo, stack, &waiting.id).await?;
+                waiting.kind = "accepted".to_owned();
+                tx.commit().await.map_err(StoreError::from)?;
+                return Ok(Step::Done(Box::new(waiting), None));
+            }
+            (Verdict::Refuse(refusal), _) => {
+                let why = refusal.to_string();
+                states::set_orphan(&mut tx, &waiting.id, &why).await?;
+                tx.commit().await.map_err(StoreError::from)?;
+                (waiting.kind, waiting.refused) = ("orphan".to_owned(), Some(why));
+                return Ok(Step::Done(Box::new(waiting), Some(refusal)));
+            }
+            (Verdict::Same, Some(head)) => Step::Done(Box::new(head), None),
+            (Verdict::Moved, _) => Step::Moved,
+            (Verdict::Accept | Verdict::Same, _) => Step::Again,
+        };
+        drop(tx);
+        self.forget(&waiting).await?;
+        Ok(step)
+    }
+
+    /// Removes the bytes of a row that waits, then the row.
+    async fn forget(&self, row: &VersionRow) -> Result<(), StateError> {
+        self.blobs.delete(&blob_key(row)).await?;
+        let mut tx = self.store.write().await?;
+        states::drop_pending(&mut tx, &row.id).await?;
+        Ok(tx.commit().await.map_err(StoreError::from)?)
+    }
+}
+
+/// The same content of the same run, refused before; an error when no more may be kept of it.
+async fn kept_before(conn: &mut Conn, stack: &StackRow, draft: &Draft) -> Result<Option<VersionRow>, StateError> {
+    let Some((run, _)) = draft.run else { return Ok(None) };
+    let orphans = states::orphans(conn, stack.repo, &stack.stack, run).await?;
+    let count = orphans.len();
+    match orphans.into_iter().find(|it| it.digest == draft.digest) {
+        None if count >= MOST_ORPHANS => Err(StateError::TooManyOrphans { count }),
+        found => Ok(found),
+    }
+}

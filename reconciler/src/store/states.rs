@@ -1,0 +1,368 @@
+//! Rows of states: one per stack, its versions, and the tokens of runs.
+//!
+//! Invariant: whoever writes a stack's rows has called `hold` in the same transaction, so that two writers of a
+//! stack follow each other. `states` is the only caller.
+
+use model::id::{RepoId, RunId, StackName};
+use model::time::Timestamp;
+use sqlx::any::AnyRow;
+
+use super::db::{self, int, maybe_int, maybe_text, sql, text};
+use super::{Conn, StoreError};
+
+/// A stack's own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StackRow {
+    pub(crate) repo: RepoId,
+    pub(crate) stack: StackName,
+    pub(crate) epoch: i64,
+    pub(crate) last_number: i64,
+    /// Id of the newest accepted version.
+    pub(crate) head: Option<String>,
+    pub(crate) lock: Option<LockRow>,
+    /// The lock that was released last.
+    pub(crate) released: Option<String>,
+    pub(crate) frozen: Option<(String, Timestamp)>,
+}
+
+/// A held lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LockRow {
+    pub(crate) id: String,
+    /// The JSON that the holder sent.
+    pub(crate) info: String,
+    pub(crate) run: Option<RunId>,
+    pub(crate) at: Timestamp,
+}
+
+/// A stored version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionRow {
+    pub(crate) id: String,
+    pub(crate) number: i64,
+    pub(crate) kind: String,
+    pub(crate) lineage: String,
+    pub(crate) serial: i64,
+    pub(crate) digest: String,
+    pub(crate) length: i64,
+    pub(crate) encrypted: bool,
+    pub(crate) tool: Option<String>,
+    /// The binding of the accepted version before; empty for the first.
+    pub(crate) previous: String,
+    pub(crate) binding: String,
+    pub(crate) origin: String,
+    pub(crate) source: Option<i64>,
+    pub(crate) run: Option<RunId>,
+    pub(crate) epoch: Option<i64>,
+    pub(crate) actor: String,
+    pub(crate) refused: Option<String>,
+    pub(crate) created_at: Timestamp,
+}
+
+/// A run's token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRow {
+    pub(crate) nonce: String,
+    pub(crate) run: RunId,
+    pub(crate) repo: RepoId,
+    pub(crate) stack: StackName,
+    /// `Some`: may write, with this epoch.
+    pub(crate) epoch: Option<i64>,
+    pub(crate) ended_at: Option<Timestamp>,
+}
+
+fn unreadable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unreadable { what: error.to_string() }
+}
+
+/// Takes the stack's row for this transaction; makes it when there is none.
+pub(crate) async fn hold(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<StackRow, StoreError> {
+    let query = sql("insert into state_stacks (repo, stack) values ($1, $2) \
+         on conflict (repo, stack) do update set writes=state_stacks.writes+1");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
+    find(conn, repo, stack).await?.ok_or(StoreError::NoRow)
+}
+
+macro_rules! stacks {
+    ($rest:literal) => {
+        sql(concat!(
+            "select repo, stack, epoch, last_number, head, lock_id, lock_info, lock_run, locked_at, released_id, ",
+            "frozen, frozen_at from state_stacks ",
+            $rest
+        ))
+    };
+}
+
+/// A stack's row.
+pub(crate) async fn find(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<Option<StackRow>, StoreError> {
+    let query = stacks!("where repo=$1 and stack=$2").bind(repo.get()).bind(stack.to_string());
+    db::optional(conn, query).await?.as_ref().map(read_stack).transpose()
+}
+
+/// All rows, in the order of repository and name.
+pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<StackRow>, StoreError> {
+    db::all(conn, stacks!("order by repo, stack")).await?.iter().map(read_stack).collect()
+}
+
+fn run_id(row: &AnyRow, column: &str) -> Result<Option<RunId>, StoreError> {
+    maybe_text(row, column)?.map(|id| RunId::parse(&id).map_err(unreadable)).transpose()
+}
+
+fn read_stack(row: &AnyRow) -> Result<StackRow, StoreError> {
+    let time = |column| Ok::<_, StoreError>(maybe_int(row, column)?.map(Timestamp::from_micros));
+    let lock = match (maybe_text(row, "lock_id")?, maybe_text(row, "lock_info")?, time("locked_at")?) {
+        (Some(id), Some(info), Some(at)) => Some(LockRow { id, info, run: run_id(row, "lock_run")?, at }),
+        _ => None,
+    };
+    Ok(StackRow {
+        repo: RepoId::new(int(row, "repo")?),
+        stack: StackName::parse(&text(row, "stack")?).map_err(unreadable)?,
+        epoch: int(row, "epoch")?,
+        last_number: int(row, "last_number")?,
+        head: maybe_text(row, "head")?,
+        lock,
+        released: maybe_text(row, "released_id")?,
+        frozen: maybe_text(row, "frozen")?.zip(time("frozen_at")?),
+    })
+}
+
+/// Makes the epoch grow by one; `hold` first.
+pub(crate) async fn grow_epoch(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<(), StoreError> {
+    let query = sql("update state_stacks set epoch=epoch+1 where repo=$1 and stack=$2");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
+    Ok(())
+}
+
+/// Says why a stack is frozen; `None`: it is not any more.
+pub(crate) async fn set_frozen(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    frozen: Option<(&str, Timestamp)>,
+) -> Result<(), StoreError> {
+    let query = sql("update state_stacks set frozen=$3, frozen_at=$4 where repo=$1 and stack=$2");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(frozen.map(|(why, _)| why.to_owned()));
+    db::run(conn, query.bind(frozen.map(|(_, at)| at.micros()))).await?;
+    Ok(())
+}
+
+/// Stores who holds the lock.
+pub(crate) async fn lock(conn: &mut Conn, repo: RepoId, stack: &StackName, lock: &LockRow) -> Result<(), StoreError> {
+    let query = sql("update state_stacks set lock_id=$3, lock_info=$4, lock_run=$5, locked_at=$6 \
+         where repo=$1 and stack=$2");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(lock.id.clone()).bind(lock.info.clone());
+    db::run(conn, query.bind(lock.run.map(|run| run.to_string())).bind(lock.at.micros())).await?;
+    Ok(())
+}
+
+/// Releases the lock and remembers which it was.
+pub(crate) async fn unlock(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<(), StoreError> {
+    let query = sql("update state_stacks set released_id=lock_id, lock_id=null, lock_info=null, lock_run=null, \
+         locked_at=null where repo=$1 and stack=$2 and lock_id is not null");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
+    Ok(())
+}
+
+/// Adds a version whose content is not stored yet, under the stack's next number.
+pub(crate) async fn add(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    version: &VersionRow,
+) -> Result<(), StoreError> {
+    let query = sql("update state_stacks set last_number=$3 where repo=$1 and stack=$2");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string()).bind(version.number)).await?;
+    let query = sql(
+        "insert into state_versions (id, repo, stack, number, kind, lineage, serial, digest, length, encrypted, tool, \
+         previous, binding, origin, source, run, epoch, actor, refused, created_at) values ($1, $2, $3, $4, $5, $6, $7, \
+         $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+    );
+    let v = version.clone();
+    let query = query.bind(v.id).bind(repo.get()).bind(stack.to_string()).bind(v.number).bind(v.kind).bind(v.lineage);
+    let query = query.bind(v.serial).bind(v.digest).bind(v.length).bind(i64::from(v.encrypted)).bind(v.tool);
+    let query = query.bind(v.previous).bind(v.binding).bind(v.origin).bind(v.source);
+    let query = query.bind(v.run.map(|run| run.to_string())).bind(v.epoch).bind(v.actor).bind(v.refused);
+    db::run(conn, query.bind(v.created_at.micros())).await?;
+    Ok(())
+}
+
+/// Makes a version whose content is stored the head.
+pub(crate) async fn accept(conn: &mut Conn, repo: RepoId, stack: &StackName, id: &str) -> Result<(), StoreError> {
+    let query = sql("update state_versions set kind='accepted' where id=$1 and kind='pending'");
+    if db::run(conn, query.bind(id.to_owned())).await? == 0 {
+        return Err(StoreError::NoRow);
+    }
+    let query = sql("update state_stacks set head=$3 where repo=$1 and stack=$2");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string()).bind(id.to_owned())).await?;
+    Ok(())
+}
+
+/// Keeps a version whose content is stored beside the heads.
+pub(crate) async fn set_orphan(conn: &mut Conn, id: &str, refused: &str) -> Result<(), StoreError> {
+    let query = sql("update state_versions set kind='orphan', refused=$2 where id=$1 and kind='pending'");
+    let touched = db::run(conn, query.bind(id.to_owned()).bind(refused.to_owned())).await?;
+    if touched == 0 { Err(StoreError::NoRow) } else { Ok(()) }
+}
+
+/// Forgets a version whose content is not needed.
+pub(crate) async fn drop_pending(conn: &mut Conn, id: &str) -> Result<(), StoreError> {
+    db::run(conn, sql("delete from state_versions where id=$1 and kind='pending'").bind(id.to_owned())).await?;
+    Ok(())
+}
+
+macro_rules! versions {
+    ($rest:literal) => {
+        sql(concat!(
+            "select id, number, kind, lineage, serial, digest, length, encrypted, tool, previous, binding, origin, ",
+            "source, run, epoch, actor, refused, created_at from state_versions ",
+            $rest
+        ))
+    };
+}
+
+/// The newest accepted version.
+pub(crate) async fn newest(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<Option<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and kind='accepted' order by number desc limit 1");
+    db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?.as_ref().map(read_version).transpose()
+}
+
+/// Does an accepted version of the stack have this binding?
+pub(crate) async fn is_bound(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    binding: &str,
+) -> Result<bool, StoreError> {
+    let query = sql("select id from state_versions where repo=$1 and stack=$2 and kind='accepted' and binding=$3");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(binding.to_owned());
+    Ok(db::optional(conn, query).await?.is_some())
+}
+
+/// The accepted and orphan versions of a stack, newest first.
+pub(crate) async fn versions(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<Vec<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and kind<>'pending' order by number desc");
+    db::all(conn, query.bind(repo.get()).bind(stack.to_string())).await?.iter().map(read_version).collect()
+}
+
+/// The accepted or orphan version of that number.
+pub(crate) async fn version(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    number: i64,
+) -> Result<Option<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and number=$3 and kind<>'pending'");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(number);
+    db::optional(conn, query).await?.as_ref().map(read_version).transpose()
+}
+
+/// What a run left beside the heads of a stack.
+pub(crate) async fn orphans(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    run: RunId,
+) -> Result<Vec<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and run=$3 and kind='orphan' order by number");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(run.to_string());
+    db::all(conn, query).await?.iter().map(read_version).collect()
+}
+
+/// Versions whose content was never stored to its end: writes that a dead server left before that time.
+pub(crate) async fn abandoned(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    before: Timestamp,
+) -> Result<Vec<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and kind='pending' and created_at<$3");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(before.micros());
+    db::all(conn, query).await?.iter().map(read_version).collect()
+}
+
+/// The highest serial that any kept version of the lineage has, but those of this content.
+pub(crate) async fn highest_serial(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    lineage: &str,
+    except: &str,
+) -> Result<Option<i64>, StoreError> {
+    let query = sql("select serial from state_versions where repo=$1 and stack=$2 and lineage=$3 \
+         and kind<>'pending' and digest<>$4 order by serial desc limit 1");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(lineage.to_owned()).bind(except.to_owned());
+    db::optional(conn, query).await?.map(|row| int(&row, "serial")).transpose()
+}
+
+fn read_version(row: &AnyRow) -> Result<VersionRow, StoreError> {
+    Ok(VersionRow {
+        id: text(row, "id")?,
+        number: int(row, "number")?,
+        kind: text(row, "kind")?,
+        lineage: text(row, "lineage")?,
+        serial: int(row, "serial")?,
+        digest: text(row, "digest")?,
+        length: int(row, "length")?,
+        encrypted: int(row, "encrypted")? == 1,
+        tool: maybe_text(row, "tool")?,
+        previous: text(row, "previous")?,
+        binding: text(row, "binding")?,
+        origin: text(row, "origin")?,
+        source: maybe_int(row, "source")?,
+        run: run_id(row, "run")?,
+        epoch: maybe_int(row, "epoch")?,
+        actor: text(row, "actor")?,
+        refused: maybe_text(row, "refused")?,
+        created_at: Timestamp::from_micros(int(row, "created_at")?),
+    })
+}
+
+/// Stores a token by its hash.
+pub(crate) async fn add_token(conn: &mut Conn, hash: &str, token: &TokenRow, now: Timestamp) -> Result<(), StoreError> {
+    let query = sql("insert into state_tokens (hash, nonce, run, repo, stack, access, epoch, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)");
+    let query = query.bind(hash.to_owned()).bind(token.nonce.clone()).bind(token.run.to_string());
+    let query = query.bind(token.repo.get()).bind(token.stack.to_string());
+    let access = if token.epoch.is_some() { "write" } else { "read" };
+    db::run(conn, query.bind(access).bind(token.epoch).bind(now.micros())).await?;
+    Ok(())
+}
+
+macro_rules! tokens {
+    ($rest:literal) => {
+        sql(concat!("select nonce, run, repo, stack, access, epoch, ended_at from state_tokens ", $rest))
+    };
+}
+
+/// The token of that hash.
+pub(crate) async fn token(conn: &mut Conn, hash: &str) -> Result<Option<TokenRow>, StoreError> {
+    db::optional(conn, tokens!("where hash=$1").bind(hash.to_owned())).await?.as_ref().map(read_token).transpose()
+}
+
+/// All tokens of a run.
+pub(crate) async fn tokens_of(conn: &mut Conn, run: RunId) -> Result<Vec<TokenRow>, StoreError> {
+    db::all(conn, tokens!("where run=$1 order by hash").bind(run.to_string())).await?.iter().map(read_token).collect()
+}
+
+/// Ends the tokens of a run that have not ended.
+pub(crate) async fn end_tokens(conn: &mut Conn, run: RunId, now: Timestamp) -> Result<(), StoreError> {
+    let query = sql("update state_tokens set ended_at=$2 where run=$1 and ended_at is null");
+    db::run(conn, query.bind(run.to_string()).bind(now.micros())).await?;
+    Ok(())
+}
+
+fn read_token(row: &AnyRow) -> Result<TokenRow, StoreError> {
+    let epoch = match (text(row, "access")?.as_str(), maybe_int(row, "epoch")?) {
+        ("write", Some(epoch)) => Some(epoch),
+        ("read", None) => None,
+        (access, _) => return Err(unreadable(format!("the access {access:?} of a token"))),
+    };
+    Ok(TokenRow {
+        nonce: text(row, "nonce")?,
+        run: run_id(row, "run")?.ok_or_else(|| unreadable("a token without a run"))?,
+        repo: RepoId::new(int(row, "repo")?),
+        stack: StackName::parse(&text(row, "stack")?).map_err(unreadable)?,
+        epoch,
+        ended_at: maybe_int(row, "ended_at")?.map(Timestamp::from_micros),
+    })
+}
