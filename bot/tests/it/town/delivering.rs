@@ -8,7 +8,7 @@ use super::opening::two_stacks;
 use super::{Plan, SHOP, Town, main_tf, same, story};
 
 /// Opens, plans, pushes, asks, moves the base. `shake` does something to the webhooks that wait, before each settling.
-fn walk(town: &mut Town, shake: impl Fn(&mut Town)) {
+pub(crate) fn walk(town: &mut Town, shake: impl Fn(&mut Town)) {
     let files = [("network/main.tf", &*main_tf(&[("vpc", "a")], "")), ("cache/main.tf", &*main_tf(&[("c", "a")], ""))];
     let number = town.open("topic", "Grow", &files);
     town.double.set_labels(SHOP, number, "ana", &["infra"]).expect("labels");
@@ -30,7 +30,7 @@ fn walk(town: &mut Town, shake: impl Fn(&mut Town)) {
 }
 
 /// What it ends with when nothing goes wrong.
-fn plain() -> &'static str {
+pub(crate) fn plain() -> &'static str {
     static PLAIN: OnceLock<String> = OnceLock::new();
     PLAIN.get_or_init(|| {
         two_stacks(|town| {

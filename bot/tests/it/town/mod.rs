@@ -9,6 +9,7 @@ mod killing;
 mod machine;
 mod opening;
 mod real;
+mod replicas;
 mod running;
 mod server;
 mod tool;
@@ -18,12 +19,15 @@ mod unusual;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role};
+use futures_util::future::join_all;
 use model::id::JobName;
 use model::ports::{Clock, Executor};
 use model::stack::ResolvedTool;
+use reconciler::engine::Engine;
 use runner::exec::Scripted;
 use runner::iac::{Iac, IacSettings};
 
@@ -64,6 +68,8 @@ pub(crate) struct Town {
     trap: Arc<Trap>,
     /// None while the server is down.
     server: Option<Server>,
+    /// More replicas over the same database, on the server's runtime.
+    replicas: Vec<Engine>,
     /// Jobs are processes: settling waits for their ends.
     real: bool,
     /// Commits on `main` behind the first.
@@ -168,6 +174,7 @@ impl Town {
             api_url: double.api_url(),
             iac: IacSettings { tools: vec![tool], ..IacSettings::default() },
             slots: plan.slots,
+            lives: AtomicU64::default(),
         };
         Self {
             double,
@@ -177,6 +184,7 @@ impl Town {
             ground,
             trap,
             server: None,
+            replicas: Vec::new(),
             real: false,
             main: RefCell::default(),
             story: String::new(),
@@ -211,6 +219,33 @@ impl Town {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start();
+    }
+
+    /// One more replica; it takes the webhooks from now on.
+    pub(crate) fn add_replica(&mut self) {
+        let server = self.server.as_ref().expect("it runs");
+        let begun = server::begin(&self.ground, &self.double, (self.executor)(), &self.trap);
+        let (engine, ..) = server.runtime.block_on(begun);
+        server.runtime.block_on(engine.start()).expect("the engine starts");
+        self.replicas.push(engine);
+    }
+
+    /// It is gone without a word, its leases are not.
+    pub(crate) fn lose_replica(&mut self) {
+        drop(self.replicas.pop().expect("there is one"));
+        // What it had under way ends when its tasks are next looked at.
+        self.server().runtime.block_on(tokio::task::yield_now());
+    }
+
+    /// Delivers and lets the last replica alone work, without waiting for jobs.
+    pub(crate) fn work_of_replica(&self) {
+        let replica = self.replicas.last().expect("there is one");
+        self.unless_killed(async {
+            self.double.deliver_all().await;
+            self.drain(replica).await;
+            replica.attendants_idle().await;
+            self.drain(replica).await;
+        });
     }
 
     pub(crate) fn is_down(&self) -> bool {
@@ -258,11 +293,7 @@ impl Town {
         let engine = &self.server().engine;
         let asked = self.double.requests();
         let delivered = self.double.deliver_all().await;
-        let mut steps = 0;
-        while engine.step().await.expect("a step") {
-            steps += 1;
-            assert!(steps < STEPS, "{STEPS} passes and still one due; so far:\n{}", self.shown());
-        }
+        let steps: usize = join_all(self.engines().map(|engine| self.drain(engine))).await.into_iter().sum();
         self.attended().await;
         let next = engine.next_due().await.expect("an answer");
         let soon = next.filter(|at| *at <= self.clock.now().after(COALESCED));
@@ -270,6 +301,20 @@ impl Town {
             self.clock.to(at);
         }
         delivered > 0 || steps > 0 || soon.is_some() || self.double.requests() != asked
+    }
+
+    fn engines(&self) -> impl Iterator<Item = &Engine> {
+        std::iter::once(&self.server().engine).chain(&self.replicas)
+    }
+
+    /// Steps while something is due; answers how often.
+    async fn drain(&self, engine: &Engine) -> usize {
+        let mut steps = 0;
+        while engine.step().await.expect("a step") {
+            steps += 1;
+            assert!(steps < STEPS, "{STEPS} passes and still one due; so far:\n{}", self.shown());
+        }
+        steps
     }
 
     /// Delivers and steps, without waiting for jobs.
@@ -301,12 +346,13 @@ impl Town {
 
     /// Until the server has stored what jobs have said so far, or their ends when they are processes.
     async fn attended(&self) {
-        let engine = &self.server().engine;
         if self.real {
-            return engine.attendants_ended().await;
+            return self.server().engine.attendants_ended().await;
         }
         loop {
-            engine.attendants_idle().await;
+            for engine in self.engines() {
+                engine.attendants_idle().await;
+            }
             if self.trap.is_read() {
                 return;
             }
@@ -318,8 +364,11 @@ impl Town {
     /// Lets time pass, and settles.
     pub(crate) fn advance(&mut self, seconds: u64) -> Settled {
         self.clock.to(self.clock.now().after(Duration::from_secs(seconds)));
-        let engine = self.server().engine.clone();
-        let beaten = self.unless_killed(async move { engine.beat().await.expect("leases are renewed") });
+        let beaten = self.unless_killed(async {
+            for engine in self.engines() {
+                engine.beat().await.expect("leases are renewed");
+            }
+        });
         if beaten == Settled::Killed {
             self.kill();
             return beaten;

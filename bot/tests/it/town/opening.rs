@@ -4,16 +4,18 @@ use fake_github::{Change, NewPull};
 
 use super::{Plan, SHOP, Town, main_tf, story};
 
+const EMPTY: &str = "terraform {\n  backend \"local\" {}\n}\n";
+
 /// Two stacks with nothing in them.
+pub(crate) const FILES: [(&str, &str); 4] = [
+    (".buildit/stacks.kdl", "discover\n"),
+    ("README.md", "# shop\n"),
+    ("network/main.tf", EMPTY),
+    ("cache/main.tf", EMPTY),
+];
+
 pub(crate) fn two_stacks(scenario: impl Fn(&mut Town)) -> String {
-    let empty = main_tf(&[], "");
-    let files = [
-        (".buildit/stacks.kdl", "discover\n"),
-        ("README.md", "# shop\n"),
-        ("network/main.tf", &empty),
-        ("cache/main.tf", &empty),
-    ];
-    story(&Plan { files: &files, slots: 4 }, scenario)
+    story(&Plan { files: &FILES, slots: 4 }, scenario)
 }
 
 fn vpc() -> String {

@@ -2,6 +2,7 @@
 //! runtime ends everything that the server was doing, wherever it was.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bot::app::intake::InboxIntake;
@@ -37,6 +38,8 @@ pub(crate) struct Ground {
     pub(crate) api_url: String,
     pub(crate) iac: IacSettings,
     pub(crate) slots: u32,
+    /// How many servers there were, dead or alive.
+    pub(crate) lives: AtomicU64,
 }
 
 pub(crate) struct Server {
@@ -87,7 +90,8 @@ impl Server {
     }
 }
 
-async fn begin(
+/// An engine with its own connections; the second of a town is a second replica, which takes the webhooks too.
+pub(crate) async fn begin(
     ground: &Ground,
     double: &FakeGitHub,
     executor: Arc<dyn Executor>,
@@ -120,7 +124,7 @@ async fn begin(
         settings: EngineSettings {
             applies: false,
             public_url: "http://buildit.test".to_owned(),
-            owner: format!("town-{}", double.requests()),
+            owner: format!("town-{}", ground.lives.fetch_add(1, Ordering::SeqCst)),
             slots: ground.slots,
             masks: Masker::new(std::iter::empty::<&str>()),
         },
