@@ -217,6 +217,17 @@ impl ForgeWrite for LocalForge {
         Ok(SUMMARY)
     }
 
+    async fn move_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        old: CommentId,
+        _: usize,
+    ) -> Result<CommentId, ForgeError> {
+        self.put_summary(repo, number, summary, Some(old)).await
+    }
+
     async fn put_reply(&self, _: &RepoSnapshot, _: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
         Ok(reply.to)
     }

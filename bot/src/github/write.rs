@@ -70,6 +70,32 @@ impl ForgeWrite for GitHub {
         self.put_comment(repo, number, render::SUMMARY_MARKER, &render::summary(summary), known).await
     }
 
+    async fn move_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        old: CommentId,
+        crowd: usize,
+    ) -> Result<CommentId, ForgeError> {
+        let author = format!("{}[bot]", self.app_slug().await?);
+        let mut below = self.list_comments(repo, number, None).await?;
+        below.retain(|it| it.id > old.get());
+        let text = render::summary(summary);
+        let ours = |it: &&shape::Comment| is_ours(it, &author, render::SUMMARY_MARKER);
+        // One that an earlier try wrote is taken up.
+        let known = below.iter().find(ours).map(|it| CommentId::new(it.id));
+        if known.is_none() && below.len() < crowd {
+            return self.put_comment(repo, number, render::SUMMARY_MARKER, &text, Some(old)).await;
+        }
+        let id = match known {
+            Some(id) => self.edit_comment(repo, id, &json!({"body": text})).await.map(|()| id)?,
+            None => self.new_comment(repo, number, &text).await?,
+        };
+        self.minimize(repo, old).await?;
+        Ok(id)
+    }
+
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
         let text = render::reply(reply, env!("CARGO_PKG_VERSION"));
         self.put_comment(repo, number, &render::reply_marker(reply.to), &text, None).await
@@ -166,10 +192,7 @@ impl GitHub {
             }
         }
         let author = format!("{}[bot]", self.app_slug().await?);
-        let ours = |it: &&shape::Comment| {
-            it.user.as_ref().is_some_and(|user| user.login == author)
-                && it.body.as_deref().is_some_and(|body| body.starts_with(marker))
-        };
+        let ours = |it: &&shape::Comment| is_ours(it, &author, marker);
         let listed = self.list_comments(repo, number, None).await?;
         if let Some(found) = listed.iter().filter(ours).max_by_key(|it| it.id) {
             let id = CommentId::new(found.id);
@@ -178,7 +201,12 @@ impl GitHub {
             }
             return Ok(id);
         }
+        self.new_comment(repo, number, text).await
+    }
+
+    async fn new_comment(&self, repo: &RepoSnapshot, number: PullNumber, text: &str) -> Result<CommentId, ForgeError> {
         let path = format!("/repos/{}/issues/{number}/comments", repo.name);
+        let body = json!({"body": text});
         let answer = self.call(Who::Repo(repo, Scope::Comments), Method::POST, &path, Some(&body)).await?;
         Ok(CommentId::new(shape::read::<shape::Comment>("a comment", answer.body)?.id))
     }
@@ -189,9 +217,14 @@ impl GitHub {
     }
 }
 
+fn is_ours(it: &shape::Comment, author: &str, marker: &str) -> bool {
+    it.user.as_ref().is_some_and(|user| user.login == author)
+        && it.body.as_deref().is_some_and(|body| body.starts_with(marker))
+}
+
 fn check_name(name: &str) -> Option<CheckName> {
-    if name == CheckName::Plan.to_string() {
-        return Some(CheckName::Plan);
+    if let Some(aggregate) = [CheckName::Plan, CheckName::Apply].into_iter().find(|it| it.to_string() == name) {
+        return Some(aggregate);
     }
     StackName::parse(name.strip_prefix("plan: ")?).ok().map(CheckName::Stack)
 }

@@ -16,6 +16,9 @@ use crate::store::publications::{self, Published};
 use crate::store::{StoreError, db};
 use crate::world::{CommandRow, PublicationRow, PullWorld};
 
+/// At a push, the summary moves below so many newer comments.
+const CROWD: usize = 20;
+
 /// Writes what should stand on GitHub.
 pub(crate) async fn publish(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Trouble> {
     let shown = publish::decide(world);
@@ -123,14 +126,20 @@ impl Writer<'_> {
         let known = row.and_then(|row| row.remote_id).map(CommentId::new);
         let publisher = &self.pass.parts.publisher;
         let number = self.world.pull.number;
-        let id = match publisher.put_summary(self.repo, number, summary, known).await {
+        let head = summary.view.head.to_string();
+        let pushed = row.and_then(|row| row.content.as_ref()).is_some_and(|last| *last != head);
+        let written = match known {
+            Some(old) if pushed => publisher.move_summary(self.repo, number, summary, old, CROWD).await,
+            known => publisher.put_summary(self.repo, number, summary, known).await,
+        };
+        let id = match written {
             // Someone deleted our comment: it is looked for, then written anew.
             Err(ForgeError::Gone { .. }) if known.is_some() => {
                 publisher.put_summary(self.repo, number, summary, None).await?
             }
             id => id?,
         };
-        let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: false };
+        let it = Published { digest: &digest, remote_id: id.get(), content: Some(head), closed: false };
         Ok(self.written(&target, it).await?)
     }
 

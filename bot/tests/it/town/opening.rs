@@ -157,3 +157,33 @@ fn a_repository_without_configuration_hears_nothing() {
         buildit plan
     ");
 }
+
+#[test]
+fn a_summary_that_was_talked_out_of_sight_is_written_anew_at_the_next_push() {
+    let told = two_stacks(|town| {
+        let number = town.open("net", "Add a network", &[("network/main.tf", &vpc())]);
+        town.settle();
+        for line in 1..=19 {
+            town.say(number, "ben", &format!("Thought {line}."));
+        }
+        town.commit("net", "Rename", &[("network/main.tf", &main_tf(&[("vpc", "10.1.0.0/16")], ""))]);
+        town.settle();
+        town.note(&summaries(&town.shown()));
+        town.say(number, "ben", "One more.");
+        town.commit("net", "Rename again", &[("network/main.tf", &main_tf(&[("vpc", "10.2.0.0/16")], ""))]);
+        town.settle();
+        town.note(&summaries(&town.shown()));
+    });
+    insta::assert_snapshot!(told, @r"
+    #### -- comment by buildit[bot]
+
+    #### -- comment by buildit[bot] (edited, minimized as outdated)
+    -- comment by buildit[bot]
+    ");
+}
+
+/// Who said what, in order, in a word.
+fn summaries(shown: &str) -> String {
+    let comments = shown.lines().filter(|line| line.starts_with("-- comment by buildit"));
+    comments.collect::<Vec<_>>().join("\n")
+}

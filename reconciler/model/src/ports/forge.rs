@@ -62,6 +62,16 @@ pub trait ForgeWrite: Send + Sync {
         summary: &Summary,
         known: Option<CommentId>,
     ) -> Result<CommentId, ForgeError>;
+    /// The same at a new push: when `crowd` or more comments stand below `old`, the summary is written anew below
+    /// them and `old` is hidden as outdated; else `old` is edited.
+    async fn move_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        old: CommentId,
+        crowd: usize,
+    ) -> Result<CommentId, ForgeError>;
     /// Answers a command with one short comment; found again by the hidden marker that names the command.
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError>;
     /// Reacts to a comment; a reaction that is there already is Ok.

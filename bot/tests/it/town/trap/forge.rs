@@ -80,6 +80,16 @@ impl ForgeWrite for Around<dyn ForgeWrite> {
     ) -> Result<CommentId, ForgeError> {
         self.trap.call("put_summary", self.port.put_summary(repo, number, summary, known)).await
     }
+    async fn move_summary(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        summary: &Summary,
+        old: CommentId,
+        crowd: usize,
+    ) -> Result<CommentId, ForgeError> {
+        self.trap.call("move_summary", self.port.move_summary(repo, number, summary, old, crowd)).await
+    }
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
         self.trap.call("put_reply", self.port.put_reply(repo, number, reply)).await
     }
