@@ -1,5 +1,6 @@
 //! The same suite on SQLite and, when `BUILDIT_TEST_POSTGRES` names one, on PostgreSQL.
 
+mod prepared;
 mod sealed;
 
 use std::sync::Arc;
