@@ -22,6 +22,19 @@ fn seen(body: &str) -> String {
                         text
                     }
                     Verb::Cancel { now } => format!("cancel now={now}"),
+                    Verb::Apply { destroy, merge } => {
+                        let merge = match merge {
+                            None => String::new(),
+                            Some(MergeWish::No) => " no merge".to_owned(),
+                            Some(MergeWish::By(method)) => format!(" by {method}"),
+                        };
+                        format!("apply{}{merge}", if *destroy { " destroy" } else { "" })
+                    }
+                    Verb::Unlock { pulls, accept_ahead } => {
+                        let mut text = "unlock".to_owned();
+                        pulls.iter().for_each(|pull| text.push_str(&format!(" {pull}")));
+                        text + if *accept_ahead { " ahead" } else { "" }
+                    }
                     Verb::NotYet(name) => format!("not-yet {name}"),
                     other => format!("{other:?}").to_lowercase(),
                 };
@@ -71,10 +84,13 @@ fn what_runs() {
         ("buildit version", "version"),
         ("buildit config -p a", "config p=a"),
         ("buildit cancel --now -p a", "cancel now=true p=a"),
-        ("buildit apply -p a --merge-method squash", "not-yet apply p=a"),
+        ("buildit apply -p a --merge-method squash", "apply by squash p=a"),
+        ("buildit apply --no-merge", "apply no merge"),
+        ("buildit apply --destroy -p a", "apply destroy p=a"),
         ("buildit approve no-public-buckets \"we need it\"", "not-yet approve"),
         ("buildit approve lost -p database", "not-yet approve p=database"),
-        ("buildit unlock #118 119 --accept-ahead", "not-yet unlock"),
+        ("buildit unlock #118 119 --accept-ahead", "unlock 118 119 ahead"),
+        ("buildit unlock -p a", "unlock p=a"),
         ("buildit state rm -p a 'x.y[\"a b\"]'", "not-yet state rm p=a"),
         ("buildit state mv a.b c.d -p a", "not-yet state mv p=a"),
         ("buildit import a.b i-123", "not-yet import"),
