@@ -111,6 +111,12 @@ impl FakeGitHub {
         self.shared.model().violations.clone()
     }
 
+    /// GraphQL questions that were answered, oldest first: `{"query", "variables", "data"}`, to be held against
+    /// GitHub's schema.
+    pub fn questions(&self) -> Vec<serde_json::Value> {
+        self.shared.model().questions.clone()
+    }
+
     /// Takes the violations away, for a test that causes one on purpose.
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.model().violations)

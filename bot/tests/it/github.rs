@@ -237,3 +237,32 @@ fn scene_key(app: u64) -> AppKey {
     let made = double.create_app(AppSpec::new(app, "other", "a webhook secret", &[], &[])).expect("an app");
     AppKey::from_pem(app, made.private_key_pem.as_bytes()).expect("a key")
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "GitHub's schema is read by a node program")]
+async fn graphql_questions_and_answers_are_githubs() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let Some(folder) = crate::serving::octokit::client() else { return };
+    let scene = scene().await;
+    let number = u64::try_from(scene.number.get()).expect("positive");
+    let first = scene.double.comment("acme/shop", number, "ben", "fine").expect("a comment");
+    let second = scene.double.comment("acme/shop", number, "ben", "finer").expect("a comment");
+    scene.double.edit_comment("acme/shop", second, "ben", "finest").expect("edited");
+    let seen = scene.forge.comments(&scene.repo, scene.number, None).await.expect("comments");
+    assert_eq!(seen.iter().map(|it| it.edited).collect::<Vec<_>>(), [false, true]);
+    let first = model::id::CommentId::new(i64::try_from(first).expect("small"));
+    scene.forge.minimize(&scene.repo, first).await.expect("hidden");
+
+    let questions = serde_json::to_vec(&scene.double.questions()).expect("JSON");
+    let mut node = Command::new("node")
+        .arg(folder.join("questions.mjs"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node runs");
+    node.stdin.take().expect("piped").write_all(&questions).expect("written");
+    let output = node.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}

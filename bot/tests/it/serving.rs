@@ -1,6 +1,6 @@
 //! The server as a process would have it, started in this one: pages, health, the lock, the drain, a real plan.
 
-mod octokit;
+pub(crate) mod octokit;
 mod process;
 
 use std::ffi::OsString;

@@ -73,7 +73,10 @@ pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]
         select(model, &caller, &root, &operation.selections)
     });
     Ok(match done {
-        Ok(data) => json!({"data": data}),
+        Ok(data) => {
+            model.questions.push(json!({"query": request["query"], "variables": variables, "data": data}));
+            json!({"data": data})
+        }
         Err(why) => {
             model.violation(format!("graphql: {why}"));
             let kind = match why.as_str() {

@@ -46,6 +46,8 @@ pub(crate) struct Model {
     pub(crate) repositories: BTreeMap<u64, Repository>,
     pub(crate) deliveries: Deliveries,
     pub(crate) violations: Vec<String>,
+    /// GraphQL questions that were answered.
+    pub(crate) questions: Vec<serde_json::Value>,
     pub(crate) requests: u64,
     pub(crate) outages: Outages,
 }
@@ -67,6 +69,7 @@ impl Model {
             repositories: BTreeMap::new(),
             deliveries: Deliveries::default(),
             violations: Vec::new(),
+            questions: Vec::new(),
             requests: 0,
             outages: Outages::default(),
         }

@@ -8,7 +8,7 @@ use super::*;
 
 /// The scenario's folder; `None`, told loudly, when its packages are missing.
 #[expect(clippy::disallowed_methods, reason = "the client is a node program")]
-fn client() -> Option<std::path::PathBuf> {
+pub(crate) fn client() -> Option<std::path::PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/github-client");
     let found =
         Command::new("node").arg("--version").output().is_ok() && folder.join("node_modules/@octokit/rest").exists();
