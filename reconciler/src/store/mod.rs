@@ -107,7 +107,7 @@ impl Store {
 
     /// Begins a write.
     pub(crate) async fn write(&self) -> Result<Tx, StoreError> {
-        Ok(self.write.begin_with(self.dialect.begin()).await?)
+        begin(&self.write, self.dialect.begin()).await
     }
 
     /// Begins a write that no other of its kind overlaps.
@@ -127,7 +127,7 @@ impl Store {
 
     /// Begins a read whose statements all see the same rows.
     pub(crate) async fn snapshot(&self) -> Result<Tx, StoreError> {
-        Ok(self.read.begin_with(self.dialect.snapshot()).await?)
+        begin(&self.read, self.dialect.snapshot()).await
     }
 
     /// Wakes whoever waits for due keys in this process.
@@ -138,6 +138,19 @@ impl Store {
     /// Waits for `wake`.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
+    }
+}
+
+/// Begins a transaction. SQLite ends one by itself when the disk is full or fails; sqlx's rollback then fails too, and
+/// the connection believes for ever that it is inside of one. Such a connection is replaced.
+async fn begin(pool: &AnyPool, statement: &'static str) -> Result<Tx, StoreError> {
+    match pool.begin_with(statement).await {
+        Err(sqlx::Error::InvalidSavePointStatement) => {
+            // What it has to say at its end is of no use.
+            let _ = pool.acquire().await?.close().await;
+            Ok(pool.begin_with(statement).await?)
+        }
+        begun => Ok(begun?),
     }
 }
 

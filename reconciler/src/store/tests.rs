@@ -136,3 +136,25 @@ async fn a_commit_that_fails_is_an_error_and_leaves_nothing() {
         assert!(db::all(&mut conn, db::sql("select id from children")).await.unwrap().is_empty());
     }
 }
+
+#[tokio::test]
+async fn writes_go_on_once_the_full_disk_has_room_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", dir.path().join("buildit.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let fill = async |name: &str| {
+        let mut tx = store.write().await?;
+        due::set_setting(&mut tx, name, &"x".repeat(1 << 20)).await?;
+        tx.commit().await.map_err(StoreError::from)
+    };
+    let mut tx = store.write().await.unwrap();
+    // Of the one connection that writes.
+    db::all(&mut tx, db::sql("pragma max_page_count=1")).await.unwrap();
+    tx.commit().await.unwrap();
+    let full = fill("large").await;
+    assert!(matches!(&full, Err(StoreError::Sql(sqlx::Error::Database(_)))), "{full:?}");
+    for name in ["large", "larger"] {
+        fill(name).await.unwrap();
+        assert!(due::setting(&mut store.read().await.unwrap(), name).await.unwrap().is_some());
+    }
+}
