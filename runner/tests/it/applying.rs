@@ -6,13 +6,13 @@ use std::path::Path;
 use model::job::{JobEnd, Outcome, SourceTree};
 use model::plan::{Action, PlanOptions};
 use model::ports::{ApplyRequest, Executor, IacEngine, PlanRequest};
-use model::stack::{Stack, Tool};
+use model::stack::Stack;
 use runner::exec::Process;
 use runner::iac::Iac;
 
 use crate::engine::{stack, tree};
 use crate::lab::{ProcessLab, content, end, job, output};
-use crate::tools;
+use crate::tools::{self, with_both_tools};
 
 const BACKEND: &str = "terraform {\n  backend \"local\" {\n    path = \"STATE\"\n  }\n}\n";
 const MAIN: &str = r#"
@@ -107,27 +107,6 @@ async fn a_plan_is_applied_once_and_then_it_is_stale(program: &Path) {
     let text: Vec<String> = log.lines().map(|line| engine.apply_line(line).text).collect();
     let failure = engine.explain_failure(&second, &text.join("\n"));
     assert!(failure.headline.starts_with("Saved plan is stale"), "{failure:?}");
-}
-
-macro_rules! with_both_tools {
-    ($($case:ident),* $(,)?) => {
-        mod terraform {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(program) = super::tools::program(model::stack::Tool::Terraform) {
-                    super::$case(&program).await;
-                }
-            })*
-        }
-        mod tofu {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(program) = super::tools::program(super::Tool::OpenTofu) {
-                    super::$case(&program).await;
-                }
-            })*
-        }
-    };
 }
 
 with_both_tools!(the_reviewed_plan_is_applied_with_the_files_that_it_saw, a_plan_is_applied_once_and_then_it_is_stale,);

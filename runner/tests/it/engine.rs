@@ -15,7 +15,7 @@ use runner::exec::Process;
 use runner::iac::{Iac, IacSettings};
 
 use crate::lab::{ProcessLab, content, end, job, output, path};
-use crate::tools;
+use crate::tools::{self, with_both_tools};
 
 pub(crate) fn stack(at: &str) -> Stack {
     Stack {
@@ -100,27 +100,6 @@ async fn plan_in(
     let log = output(executor, &job).await;
     let json = content(executor, &job, "plan.json").await.ok();
     Planned { end, log, json, engine }
-}
-
-macro_rules! with_both_tools {
-    ($($case:ident),* $(,)?) => {
-        mod terraform {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(program) = super::tools::program(model::stack::Tool::Terraform) {
-                    super::$case(&program).await;
-                }
-            })*
-        }
-        mod tofu {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $case() {
-                if let Some(program) = super::tools::program(model::stack::Tool::OpenTofu) {
-                    super::$case(&program).await;
-                }
-            })*
-        }
-    };
 }
 
 with_both_tools!(

@@ -43,3 +43,26 @@ pub(crate) fn local_provider() -> Option<PathBuf> {
 pub(crate) fn engine(program: PathBuf, cli_config: Option<PathBuf>) -> Iac {
     Iac::new(IacSettings { tools: vec![program], cli_config, ..IacSettings::default() })
 }
+
+/// Each case as a test with terraform and one with OpenTofu; a missing tool is told by `program`.
+macro_rules! with_both_tools {
+    ($($case:ident),* $(,)?) => {
+        mod terraform {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                if let Some(program) = crate::tools::program(model::stack::Tool::Terraform) {
+                    super::$case(&program).await;
+                }
+            })*
+        }
+        mod tofu {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                if let Some(program) = crate::tools::program(model::stack::Tool::OpenTofu) {
+                    super::$case(&program).await;
+                }
+            })*
+        }
+    };
+}
+pub(crate) use with_both_tools;
