@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod client;
+mod facts;
 mod read;
 mod shape;
 pub mod webhook;

@@ -9,8 +9,7 @@ use async_trait::async_trait;
 use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
 use model::publication::{Check, CheckName, PullView, Reaction, Reply, Summary, View};
-use model::pull::RepoSnapshot;
-use model::pull::{PullSnapshot, PullState, Role};
+use model::pull::{Fact, GateFacts, GateWants, PullSnapshot, PullState, RepoSnapshot, Role};
 use model::time::Timestamp;
 
 use crate::render;
@@ -177,6 +176,30 @@ impl ForgeRead for LocalForge {
     async fn slug(&self) -> Result<String, ForgeError> {
         Ok("buildit".to_owned())
     }
+
+    async fn app_id(&self) -> Result<i64, ForgeError> {
+        Ok(0)
+    }
+
+    async fn gate_facts(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        wants: &GateWants,
+    ) -> Result<GateFacts, ForgeError> {
+        let facts = GateFacts::of(&self.pull(repo, number).await?, wants);
+        Ok(GateFacts {
+            reviews: absent(wants.reviews),
+            pushers: absent(wants.pusher),
+            decision: absent(wants.codeowners),
+            code_owner_rule: absent(wants.codeowners),
+            required: absent(wants.checks),
+            checks: absent(wants.checks),
+            unresolved: absent(wants.threads),
+            unsigned: absent(wants.signatures),
+            ..facts
+        })
+    }
 }
 
 #[async_trait]
@@ -243,6 +266,14 @@ impl ForgeWrite for LocalForge {
     async fn checks(&self, _: &RepoSnapshot, _: &CommitSha) -> Result<Vec<(CheckName, CheckRunId)>, ForgeError> {
         let kept = self.kept();
         Ok(kept.checks.iter().enumerate().map(|(place, check)| (check.name.clone(), run_id(place))).collect())
+    }
+}
+
+/// Nobody reviews a preview.
+fn absent<T>(wanted: bool) -> Fact<T> {
+    match wanted {
+        true => Fact::Unreadable("a preview has no pull request on GitHub; open one".to_owned()),
+        false => Fact::NotAsked,
     }
 }
 

@@ -8,14 +8,14 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::http::Method;
 use model::id::{CommentId, InstallationId, PullNumber, RepoId, RepoName};
 use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, PullListing};
-use model::pull::RepoSnapshot;
-use model::pull::{PullSnapshot, Role};
+use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
 use model::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::auth::Scope;
 use super::client::{GitHub, Reach, Who};
+use super::facts;
 use super::shape::{self, commit, time};
 
 const EDITED: &str = "query($ids:[ID!]!){nodes(ids:$ids){__typename ... on IssueComment{id lastEditedAt}}}";
@@ -133,6 +133,20 @@ impl ForgeRead for GitHub {
 
     async fn slug(&self) -> Result<String, ForgeError> {
         self.app_slug().await
+    }
+
+    async fn app_id(&self) -> Result<i64, ForgeError> {
+        let id = self.options.key.app_id();
+        i64::try_from(id).map_err(|_| ForgeError::Bug { message: format!("no App has the id {id}") })
+    }
+
+    async fn gate_facts(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        wants: &GateWants,
+    ) -> Result<GateFacts, ForgeError> {
+        facts::gather(self, repo, number, wants).await
     }
 }
 

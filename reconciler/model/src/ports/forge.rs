@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
 use crate::publication::{Check, CheckName, Reaction, Reply, Summary};
-use crate::pull::{PullSnapshot, RepoSnapshot, Role};
+use crate::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
 use crate::time::Timestamp;
 
 /// Reads. Every answer is the newest that GitHub has; nothing is cached here but tokens.
@@ -37,6 +37,17 @@ pub trait ForgeRead: Send + Sync {
     async fn credential(&self, repo: &RepoSnapshot) -> Result<GitCredential, ForgeError>;
     /// The App's slug: `@slug` is a command prefix, and the author of our comments is `slug[bot]`.
     async fn slug(&self) -> Result<String, ForgeError>;
+    /// Our App's id, as check runs and rules carry it.
+    async fn app_id(&self) -> Result<i64, ForgeError>;
+    /// What requirements and rights ask of a pull request, all of one head: the head is read first and last, and
+    /// when it moved in between the answer is `Passing`. What is wanted and cannot be read (a permission is missing)
+    /// is `Unreadable` with what to do; what is not wanted is `NotAsked`.
+    async fn gate_facts(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        wants: &GateWants,
+    ) -> Result<GateFacts, ForgeError>;
 }
 
 /// Writes. All are upserts by our own key, so that repeating one changes nothing.

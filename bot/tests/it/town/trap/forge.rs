@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
 use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
 use model::publication::{Check, CheckName, Reaction, Reply, Summary};
-use model::pull::{PullSnapshot, RepoSnapshot, Role};
+use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
 use model::time::Timestamp;
 
 use super::{Around, Trap};
@@ -54,6 +54,17 @@ impl ForgeRead for Around<dyn ForgeRead> {
     }
     async fn slug(&self) -> Result<String, ForgeError> {
         self.trap.call("slug", self.port.slug()).await
+    }
+    async fn app_id(&self) -> Result<i64, ForgeError> {
+        self.trap.call("app_id", self.port.app_id()).await
+    }
+    async fn gate_facts(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        wants: &GateWants,
+    ) -> Result<GateFacts, ForgeError> {
+        self.trap.call("gate_facts", self.port.gate_facts(repo, number, wants)).await
     }
 }
 
