@@ -181,17 +181,12 @@ async fn none(work: impl Future<Output = Result<(), Trouble>>) -> Result<Option<
     work.await.map(|()| None)
 }
 
-async fn world(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<crate::world::PullWorld>, Trouble> {
-    let mut tx = pass.parts.store.snapshot().await?;
-    Ok(observe::pull(&mut tx, repo, number, &pass.parts.settings.public_url).await?)
-}
-
 async fn pull(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<Timestamp>, Trouble> {
     for _ in 0..ROUNDS {
-        let Some(world) = world(pass, repo, number).await? else { return Ok(None) };
+        let Some(world) = pass.world(repo, number).await? else { return Ok(None) };
         let steps = decide::pull::decide(&world);
         if steps.is_empty() {
-            return Ok(None);
+            return Ok(decide::gates::again(&world));
         }
         for step in steps {
             act::pull::carry_out(pass, &world, step).await?;
@@ -216,7 +211,7 @@ async fn run(pass: &Pass<'_>, id: RunId) -> Result<Option<Timestamp>, Trouble> {
 }
 
 async fn publish(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<Timestamp>, Trouble> {
-    if let Some(world) = world(pass, repo, number).await? {
+    if let Some(world) = pass.world(repo, number).await? {
         act::publish::publish(pass, &world).await?;
     }
     Ok(None)

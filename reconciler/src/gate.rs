@@ -7,7 +7,7 @@ mod approvals;
 mod checks;
 
 use model::gate::{Gate, Outcome};
-use model::id::{CommitSha, RelPath, RunId, StackName};
+use model::id::{CommitSha, RunId, StackName};
 use model::pull::{Decision, Fact, GateFacts, PullState, Unknown};
 use model::requirement::{Requirement, Requirements, Scope, Windows};
 use model::time::Timestamp;
@@ -44,12 +44,10 @@ pub struct Shown {
 /// What came into the base since the base that a plan was made with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Divergence {
-    /// How many files changed.
-    pub files: usize,
+    /// The base that the plan was made with, and the base now, where they differ.
+    pub moved: Option<(CommitSha, CommitSha)>,
     /// Why that concerns the stack, one line per file; empty: it does not.
     pub touching: Vec<String>,
-    /// One of the changed files.
-    pub sample: Option<RelPath>,
 }
 
 /// All that is judged besides GitHub's facts.
@@ -242,10 +240,12 @@ fn undiverged(scope: Scope, facts: &GateFacts, context: &Context<'_>) -> Gate {
     let gate = |outcome, evidence: String| Gate::new("undiverged", outcome, evidence);
     let judged = match context.divergence.known() {
         Err(why) => unknown("undiverged", why),
-        Ok(Divergence { files: 0, .. }) => gate(Outcome::Pass, "nothing came into the base since the plan".to_owned()),
-        Ok(it) if scope == Scope::Repository => {
-            let sample = it.sample.as_ref().map_or_else(String::new, |path| format!(", `{path}` among them"));
-            gate(Outcome::Fail, format!("{} files changed in the base since the plan{sample}", it.files))
+        Ok(Divergence { moved: None, .. }) => {
+            gate(Outcome::Pass, "nothing came into the base since the plan".to_owned())
+        }
+        Ok(Divergence { moved: Some((from, to)), .. }) if scope == Scope::Repository => {
+            let evidence = format!("the base moved from {} to {} since the plan", from.short(), to.short());
+            gate(Outcome::Fail, evidence)
         }
         Ok(it) if it.touching.is_empty() => {
             gate(Outcome::Pass, "what came into the base since the plan does not concern the stack".to_owned())

@@ -4,8 +4,9 @@
 
 use model::id::{PullNumber, RepoId, RunId};
 use model::run::RunKind;
+use model::time::Timestamp;
 
-use crate::store::{Conn, StoreError, commands, due, locks, publications, pulls, runs};
+use crate::store::{Conn, StoreError, commands, due, gates, locks, publications, pulls, runs, states};
 use crate::world::{PullWorld, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
@@ -14,6 +15,7 @@ pub(crate) async fn pull(
     repo: RepoId,
     number: PullNumber,
     base_url: &str,
+    now: Timestamp,
 ) -> Result<Option<PullWorld>, StoreError> {
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
     let Some(pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
@@ -23,11 +25,16 @@ pub(crate) async fn pull(
         base_url: base_url.to_owned(),
         may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
         slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
+        app: due::setting(conn, due::APP).await?.and_then(|id| id.parse().ok()),
+        now,
         repo: row,
         pull,
         runs,
         applies,
         locks: locks::of_repo(conn, repo).await?,
+        shown: gates::shown(conn, repo, number).await?,
+        stacks: states::facts(conn, repo).await?,
+        freeze: gates::freeze(conn, repo).await?,
         commands: commands::of_pull(conn, repo, number).await?,
         publications: publications::of_pull(conn, repo, number).await?,
         queue: runs::queue(conn).await?,

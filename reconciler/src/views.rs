@@ -3,8 +3,12 @@
 //! Invariant: reads only, and each answer is of one moment. What it says of a pull request is the same value that
 //! its comment on GitHub is made of.
 
+use std::fmt;
+use std::sync::Arc;
+
 use model::id::{CommitSha, PullNumber, RepoName, RunId, RunNumber, StackName};
 use model::plan::{Counts, Risk};
+use model::ports::Clock;
 use model::publication::{PullView, StackRow};
 use model::run::{RunState, Wanted};
 use model::time::Timestamp;
@@ -91,16 +95,23 @@ pub struct RunPage {
 }
 
 /// Reads for pages. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Views {
     store: Store,
     public_url: String,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Views {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Views").field("store", &self.store).finish_non_exhaustive()
+    }
 }
 
 impl Views {
     /// Over a database; links begin with `public_url`, which has no `/` at its end.
-    pub fn new(store: Store, public_url: String) -> Self {
-        Self { store, public_url }
+    pub fn new(store: Store, public_url: String, clock: Arc<dyn Clock>) -> Self {
+        Self { store, public_url, clock }
     }
 
     /// Does the database answer?
@@ -126,7 +137,9 @@ impl Views {
     pub async fn pull(&self, repo: &RepoName, number: PullNumber) -> Result<Option<PullPage>, StoreError> {
         let mut tx = self.store.snapshot().await?;
         let Some(repo) = views::repo_with(&mut tx, repo, number).await? else { return Ok(None) };
-        let Some(world) = observe::pull(&mut tx, repo, number, &self.public_url).await? else { return Ok(None) };
+        let Some(world) = observe::pull(&mut tx, repo, number, &self.public_url, self.clock.now()).await? else {
+            return Ok(None);
+        };
         let (Some(view), Some(snapshot)) = (publish::view(&world), world.pull.snapshot) else { return Ok(None) };
         let runs = views::runs_of(&mut tx, repo, number, RUNS).await?;
         let runs = runs.into_iter().map(run_card).collect();
@@ -139,7 +152,7 @@ impl Views {
         let Some(listed) = views::run(&mut tx, number).await? else { return Ok(None) };
         let Some(mut run) = runs::by_number(&mut tx, number).await? else { return Ok(None) };
         run.document = runs::document(&mut tx, run.id).await?;
-        let world = observe::pull(&mut tx, run.repo, run.pull, &self.public_url).await?;
+        let world = observe::pull(&mut tx, run.repo, run.pull, &self.public_url, self.clock.now()).await?;
         let Some(world) = world else { return Ok(None) };
         let row = publish::of_run(&world, &run);
         Ok(Some(RunPage { card: run_card(listed), head: run.what.head, row, ended_at: run.ended_at }))

@@ -2,19 +2,22 @@
 //!
 //! Invariant: nothing here reads a database or a clock.
 
+use std::collections::BTreeMap;
+
 use model::id::{
     CommentId, CommitSha, InstallationId, JobName, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName,
 };
 use model::job::JobEnd;
 use model::plan::PlanOptions;
 use model::plan::{PlanDocument, PlanFailure};
-use model::pull::RepoSnapshot;
-use model::pull::{PullSnapshot, Role};
+use model::pull::{GateFacts, PullSnapshot, RepoSnapshot, Role};
 use model::run::{RunKind, RunState, Wanted};
-use model::stack::ResolvedTool;
+use model::stack::{LockMode, ResolvedTool, Stack};
 use model::survey::Survey;
 use model::survey::SurveyedStack;
 use model::time::Timestamp;
+
+use crate::gate::Shown;
 
 /// What a pass works on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +103,49 @@ pub(crate) struct PullRow {
     pub(crate) survey: Option<Survey>,
     pub(crate) survey_key: Option<String>,
     pub(crate) trouble: Option<String>,
+    pub(crate) gates: GatesRow,
+}
+
+/// What GitHub said about requirements.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GatesRow {
+    pub(crate) facts: Option<GateFacts>,
+    /// They were read when `asked` stood here.
+    pub(crate) seen: i64,
+    /// When they were read.
+    pub(crate) at: Option<Timestamp>,
+    /// How often in a row GitHub was still computing whether it merges.
+    pub(crate) tries: i64,
+}
+
+/// A fingerprint that was shown of a stack's plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ShownRow {
+    pub(crate) stack: StackName,
+    pub(crate) base_branch: String,
+    pub(crate) shown: Shown,
+}
+
+/// What is known of a stack besides its plans.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StackFacts {
+    /// The newest version of a state that is kept here.
+    pub(crate) head: Option<String>,
+    /// Why no apply may start.
+    pub(crate) frozen: Option<String>,
+    /// The newest apply that was granted, of whatever pull request.
+    pub(crate) last: Option<LastApply>,
+}
+
+/// The newest apply of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LastApply {
+    pub(crate) run: RunId,
+    pub(crate) plan: Option<RunId>,
+    pub(crate) pull: PullNumber,
+    pub(crate) state: RunState,
+    /// `None` while it runs.
+    pub(crate) ended_at: Option<Timestamp>,
 }
 
 /// What a run plans, fixed when it is created.
@@ -107,6 +153,9 @@ pub(crate) struct PullRow {
 pub(crate) struct RunDetail {
     pub(crate) surveyed: SurveyedStack,
     pub(crate) why: Vec<model::affected::Why>,
+    /// The branch that the pull request goes into; empty when that is not known.
+    #[serde(default)]
+    pub(crate) into: String,
 }
 
 /// A run that is to be created.
@@ -157,8 +206,11 @@ pub(crate) struct RunRow {
     pub(crate) phase: Option<String>,
     /// Of an apply: resource instances that are done.
     pub(crate) done: u32,
-    /// Of an apply: what grows with each apply that is granted for the stack.
+    /// What grows with each apply that is granted for the stack: of an apply its own, of a plan the newest when it
+    /// began.
     pub(crate) epoch: Option<i64>,
+    /// Of an apply: its requirements are judged by facts that answer at least this request.
+    pub(crate) asked: Option<i64>,
     /// Read beside it where a view needs it.
     pub(crate) document: Option<PlanDocument>,
 }
@@ -168,11 +220,15 @@ impl RunRow {
     pub(crate) fn job(&self) -> JobName {
         JobName::for_run(self.id, self.attempt)
     }
+    /// The lock under which it is applied.
+    pub(crate) fn lock_key(&self) -> Option<LockKey> {
+        LockKey::of(&self.what.detail.surveyed.stack, &self.what.detail.into)
+    }
     /// Seconds after which the job is stopped.
     pub(crate) fn timeout(&self) -> u64 {
         match self.what.kind {
             RunKind::Plan => self.what.detail.surveyed.stack.plan.timeout_seconds,
-            RunKind::Apply => model::plan::APPLY_TIMEOUT.as_secs(),
+            RunKind::Apply => self.what.detail.surveyed.stack.apply_options.timeout_seconds,
         }
     }
 }
@@ -200,14 +256,54 @@ pub(crate) struct Outcome {
     pub(crate) parts: Vec<model::publication::ReplyPart>,
 }
 
+/// What a lock is of: a stack, or with `per=base-branch` a stack and the branch that pull requests go into.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct LockKey(String);
+
+impl LockKey {
+    /// The lock that keeps others off; `None` with `lock none`.
+    pub(crate) fn of(stack: &Stack, base_branch: &str) -> Option<Self> {
+        // No name has a space in it.
+        let key =
+            if stack.lock.per_base_branch { format!("{} {base_branch}", stack.name) } else { stack.name.to_string() };
+        (stack.lock.mode != LockMode::None).then_some(Self(key))
+    }
+    /// As it is stored.
+    pub(crate) fn stored(text: String) -> Self {
+        Self(text)
+    }
+    /// The stored form.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Who may apply to a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LockRow {
-    pub(crate) stack: StackName,
+    pub(crate) key: LockKey,
+    /// Whose it is; `None`: nobody's, but there is a line before it.
+    pub(crate) holder: Option<Holder>,
+    /// Who waits for it, in order.
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+/// Whose a lock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
     pub(crate) pull: PullNumber,
     pub(crate) since: Timestamp,
-    /// Who waits for it, in order.
-    pub(crate) waiters: Vec<PullNumber>,
+}
+
+/// Who waits for a lock, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiter {
+    pub(crate) pull: PullNumber,
+    pub(crate) since: Timestamp,
+    /// The command that asked; its stacks are applied together.
+    pub(crate) request: Option<String>,
+    /// What the plan that is to be applied would do.
+    pub(crate) fingerprint: Option<String>,
 }
 
 /// What was written to GitHub.
@@ -226,6 +322,10 @@ pub(crate) struct PublicationRow {
 pub(crate) struct PullWorld {
     pub(crate) base_url: String,
     pub(crate) slug: String,
+    /// Our App's id, as checks carry it.
+    pub(crate) app: Option<i64>,
+    /// When this was observed.
+    pub(crate) now: Timestamp,
     /// May plans be applied from here?
     pub(crate) may_apply: bool,
     pub(crate) repo: RepoRow,
@@ -234,8 +334,14 @@ pub(crate) struct PullWorld {
     pub(crate) runs: Vec<RunRow>,
     /// Applies, in the order of their numbers.
     pub(crate) applies: Vec<RunRow>,
-    /// All locks of the repository.
+    /// All locks of the repository, and the lines before them.
     pub(crate) locks: Vec<LockRow>,
+    /// What was shown of plans, oldest first.
+    pub(crate) shown: Vec<ShownRow>,
+    /// Stacks of the repository that were ever applied or frozen.
+    pub(crate) stacks: BTreeMap<StackName, StackFacts>,
+    /// Who froze every apply of the repository or the server, and why.
+    pub(crate) freeze: Option<String>,
     pub(crate) commands: Vec<CommandRow>,
     pub(crate) publications: Vec<PublicationRow>,
     /// Numbers of all queued runs of the server, in order.

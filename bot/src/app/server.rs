@@ -145,19 +145,19 @@ impl Server {
                 public_url: public_url.clone(),
                 owner,
                 slots: work.slots,
-                applies: false,
+                applies: true,
                 masks: work.masks.clone(),
             };
             let resync = work.resync;
             let engine = engine(&store, &seal, blobs, &clock, ids, work, settings);
             engine.start().await?;
-            running = Some((engine.clone(), loops::Loops::start(engine, clock, resync, stopped.clone())));
+            running = Some((engine.clone(), loops::Loops::start(engine, clock.clone(), resync, stopped.clone())));
         }
         let (engine, loops) = running.unzip();
 
         let mut serving = JoinSet::new();
         if let Some(http) = http {
-            let router = routes(&http, &store, seal, &public_url, inbox.clone());
+            let router = routes(&http, &store, seal, &public_url, inbox.clone(), clock.clone());
             let mut stopped = stopped;
             let until = async move {
                 // An error is a server that is gone, which stops it too.
@@ -224,9 +224,9 @@ fn engine(
     })
 }
 
-fn routes(http: &Http, store: &Store, seal: Seal, public_url: &str, inbox: Inbox) -> Router {
+fn routes(http: &Http, store: &Store, seal: Seal, public_url: &str, inbox: Inbox, clock: Arc<dyn Clock>) -> Router {
     let reads = StoreReads {
-        views: Views::new(store.clone(), public_url.to_owned()),
+        views: Views::new(store.clone(), public_url.to_owned(), clock),
         logs: Logs::new(store.clone(), seal),
         github_url: http.github_url.clone(),
     };

@@ -100,7 +100,7 @@ fn applies(view: &PullView) -> RenderedCheck {
             .iter()
             .filter_map(|row| {
                 let waits = apply::waits(row)?;
-                Some(format!("- {}: {waits}\n", inline(row.stack.as_str())))
+                Some(format!("- {}: {waits}\n{}", inline(row.stack.as_str()), apply::evidence(row)))
             })
             .collect(),
         _ => String::new(),

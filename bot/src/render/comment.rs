@@ -25,8 +25,14 @@ pub fn summary(summary: &Summary) -> String {
 /// The comment without its marker, in at most `budget` characters.
 pub(super) fn body(view: &PullView, budget: usize) -> String {
     let verdict = pull_verdict(view);
-    let head = format!("### {}\n\n{}\n", verdict.headline, verdict.next);
+    let mut head = format!("### {}\n\n{}\n", verdict.headline, verdict.next);
     let foot = footer(view);
+    if let Standing::Stacks(rows) = &view.standing {
+        let gates = apply::gates(rows);
+        if !gates.is_empty() {
+            head.push_str(&format!("{gates}\n"));
+        }
+    }
     let Standing::Stacks(rows) = &view.standing else {
         let room = budget.saturating_sub(length(&head) + length(&foot) + 4);
         let text = format!("{head}\n{}", bounded(&[standing(&view.standing), notes(&view.notes)], room));

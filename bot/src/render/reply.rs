@@ -54,15 +54,18 @@ fn not_understood(error: &CommandError) -> String {
 fn help(role: Role, url: &str) -> String {
     let text = "\
 buildit plan            plan the affected stacks again     -p NAME for one
+buildit apply           apply what is ready                -p NAME for one
 buildit why             what waits, for what, since when
 buildit status          where everything stands
 buildit config          the effective configuration        -p NAME for one
-buildit cancel          end queued and running plans       -p NAME for one
-buildit version   ·   buildit help";
+buildit cancel          end what is queued or running      -p NAME for one
+buildit unlock   ·   buildit version   ·   buildit help";
     let may = match role {
         Role::None => "nothing".to_owned(),
-        Role::Read | Role::Triage => "why, status, config, version; plan and cancel need the right to write".to_owned(),
-        Role::Write | Role::Maintain | Role::Admin => "all of these. This version does not apply".to_owned(),
+        Role::Read | Role::Triage => "why, status, config, version; the others need the right to write".to_owned(),
+        Role::Write | Role::Maintain | Role::Admin => {
+            "all of these, where the configuration does not say otherwise".to_owned()
+        }
     };
     format!("{}\nHere you may: {may}. {}\n", fence("", text), link("All commands", url))
 }
@@ -72,7 +75,7 @@ fn why(view: &PullView, affected: &Affected) -> String {
     match &view.standing {
         Standing::Stacks(rows) => {
             for row in dangers::ordered(rows).into_iter().take(100) {
-                out.push_str(&format!("- {}\n", waits(row)));
+                out.push_str(&format!("- {}\n{}", waits(row), apply::evidence(row)));
             }
         }
         _ => {

@@ -170,7 +170,7 @@ fn headlines_and_next_steps() {
     one unchanged: No changes in `network`
         **Next:** nothing to apply.
     failed: 6 stacks: 1 failed, 3 with changes, 2 unchanged · **1 database would be destroyed**
-        **Next:** mend `cluster`, then push and review the other plans. This version does not apply.
+        **Next:** mend `cluster`, then push and review the other plans.
     one failed: `cluster`: init failed
         **Next:** correct `infra/cluster/backend.tf:4`, then push.
     timed out: 2 stacks: 1 failed, 1 unchanged
@@ -355,13 +355,14 @@ fn replies() {
     <!-- buildit:reply:77:v1 -->
     ```
     buildit plan            plan the affected stacks again     -p NAME for one
+    buildit apply           apply what is ready                -p NAME for one
     buildit why             what waits, for what, since when
     buildit status          where everything stands
     buildit config          the effective configuration        -p NAME for one
-    buildit cancel          end queued and running plans       -p NAME for one
-    buildit version   ·   buildit help
+    buildit cancel          end what is queued or running      -p NAME for one
+    buildit unlock   ·   buildit version   ·   buildit help
     ```
-    Here you may: all of these. This version does not apply. [All commands](https://buildit.example/docs)
+    Here you may: all of these, where the configuration does not say otherwise. [All commands](https://buildit.example/docs)
 
     - `cluster` waits for a fix in `infra/cluster/backend.tf:4`: S3 bucket "acme-tfstate-prod" does not exist
     - `network` waits for a runner, 3rd in queue, since 18 Nov 2026, 11:06 UTC

@@ -217,8 +217,7 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
             let of = format!(" ({} of {all} planned)", tally.planned());
             let one = row_verdict(row);
             let title = format!("{}{of}", cut(&one.title, TITLE - of.chars().count()));
-            let others =
-                if tally.changed > 0 { " and review the other plans. This version does not apply." } else { "." };
+            let others = if tally.changed > 0 { " and review the other plans." } else { "." };
             let names: Vec<String> = failed_names(&sorted);
             (one.status, title, format!("**Next:** mend {}, then push{others}", words::list(&names, 5)))
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::affected::{Affected, ChangedFile};
 use crate::command::CommandError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::gate::Gate;
 use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, StackName};
 use crate::plan::{PlanDocument, PlanFailure};
 use crate::pull::Role;
@@ -178,15 +179,18 @@ pub struct ApplyView {
     pub mode: ApplyMode,
     /// Where it stands.
     pub standing: ApplyStanding,
+    /// Its requirements, judged; empty once it is under way.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
 }
 
 /// Where an apply stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplyStanding {
-    /// Requirements do not hold yet, each with its evidence.
-    Waits(Vec<String>),
-    /// Another pull request has the lock.
+    /// Requirements do not hold yet: the gates say which.
+    Waits,
+    /// Another pull request has the lock, or has waited longer for it.
     Locked {
         /// Whose it is.
         holder: PullNumber,
@@ -194,6 +198,9 @@ pub enum ApplyStanding {
         url: String,
         /// Since when.
         since: Timestamp,
+        /// The place of this pull request in the line, from 1; `None`: it does not wait in it.
+        #[serde(default)]
+        place: Option<u32>,
     },
     /// Everything holds: only the merge or the command is missing.
     Ready,

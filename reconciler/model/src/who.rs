@@ -154,6 +154,11 @@ pub struct Person<'a> {
 pub struct Teams(BTreeMap<String, Option<BTreeSet<String>>>);
 
 impl Teams {
+    /// Nothing is known of any.
+    pub const fn none() -> Self {
+        Self(BTreeMap::new())
+    }
+
     /// Notes a team's members by login; `None` when they cannot be read.
     pub fn note<'a>(&mut self, slug: &str, members: Option<impl IntoIterator<Item = &'a str>>) {
         let members = members.map(|all| all.into_iter().map(str::to_ascii_lowercase).collect());

@@ -9,17 +9,18 @@ use std::time::Duration;
 use model::job::{Outcome, SourceTree};
 use model::plan::PlanFailure;
 use model::ports::{ApplyRequest, BlobKey};
-use model::pull::PullState;
-use model::run::{RunEvent, RunState};
-use model::stack::ApplyMode;
+use model::run::RunEvent;
 use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
 use super::{Pass, Trouble};
-use crate::store::{StoreError, pulls, runs};
+use crate::decide;
+use crate::gate::{self, ApprovedPlan};
+use crate::states::States;
+use crate::store::{StoreError, gates, locks, pulls, runs};
 use crate::world::{Key, RunRow};
 
-/// While the plan's own job is being removed.
+/// While the plan's own job is being removed, or facts are being read; whoever ends that wakes the run.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Starts the job. Gives when to look again when it cannot be started yet.
@@ -32,17 +33,26 @@ pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Tim
         // The apply runs where the plan's job had its files.
         return Ok(Some(pass.now().after(SOON)));
     }
-    if let Some(reason) = obstacle(pass, &run, &plan).await? {
-        return stale(pass, run, &reason).await;
+    let Some(tool) = plan.tool.clone() else {
+        return stale(pass, run, "it is not known which program planned").await;
+    };
+    if run.epoch.is_none() {
+        let approved = match allowed(pass, &mut run, &plan).await? {
+            Verdict::Approved(approved) => approved,
+            Verdict::NotYet => return Ok(Some(pass.now().after(SOON))),
+            Verdict::Stale(reason) => return stale(pass, run, &reason).await,
+            Verdict::Held(reason) => return held_back(pass, run, &reason).await,
+        };
+        run = match grant(pass, run, approved).await? {
+            Granted::Yes(run) => *run,
+            Granted::No(run) => return held_back(pass, *run, "the stack's lock is not this pull request's").await,
+        };
     }
     let Some(file) = parts.blobs.get(&BlobKey::new("plan-file", plan.id)).await? else {
         return stale(pass, run, "its plan file is not stored any more").await;
     };
     let lock = parts.blobs.get(&BlobKey::new("lock-file", plan.id)).await?;
     let surveyed = &run.what.detail.surveyed;
-    let Some(tool) = plan.tool.clone() else {
-        return stale(pass, run, "it is not known which program planned").await;
-    };
     let source = SourceTree::Tar(parts.source.tar(run.repo, &plan.what.tree, &surveyed.paths).await?);
     let spec = parts.iac.apply_job(ApplyRequest {
         stack: &surveyed.stack,
@@ -54,9 +64,6 @@ pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Tim
         secret_var: BTreeMap::new(),
     })?;
     run.tool = Some(tool);
-    if run.epoch.is_none() {
-        run = grant(pass, run).await?;
-    }
     parts.executor.start(&run.job(), spec).await?;
     run.job_started = true;
     let mut tx = pass.write().await?;
@@ -67,14 +74,63 @@ pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Tim
     Ok(None)
 }
 
-/// The intent: from here on the stack's state takes nothing of an older apply.
-async fn grant(pass: &Pass<'_>, mut run: RunRow) -> Result<RunRow, StoreError> {
+/// May the apply start now?
+enum Verdict {
+    /// Every requirement holds, by facts that were read after this run got its place.
+    Approved(ApprovedPlan),
+    /// Facts are being read.
+    NotYet,
+    /// The plan is not of what there is now.
+    Stale(String),
+    /// A requirement does not hold any more.
+    Held(String),
+}
+
+/// Judges by what GitHub and git say from now on: asks for it first, and looks when that is answered.
+async fn allowed(pass: &Pass<'_>, run: &mut RunRow, plan: &RunRow) -> Result<Verdict, Trouble> {
+    let Some(asked) = run.asked else {
+        let mut tx = pass.write().await?;
+        pass.ask(&mut tx, run.repo, run.pull).await?;
+        let row = pulls::pull(&mut tx, run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
+        run.asked = Some(row.asked);
+        runs::save(&mut tx, run).await?;
+        pass.commit(tx).await?;
+        run.version += 1;
+        return Ok(Verdict::NotYet);
+    };
+    let world = pass.world(run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
+    if world.pull.seen < asked {
+        return Ok(Verdict::NotYet);
+    }
+    Ok(match decide::start::decide(&world, run, plan) {
+        decide::start::Start::NotYet => Verdict::NotYet,
+        decide::start::Start::Stale(reason) => Verdict::Stale(reason),
+        decide::start::Start::Judged(judged) => match gate::approve(judged) {
+            Ok(approved) => Verdict::Approved(approved),
+            Err(judged) => Verdict::Held(judged.unmet().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        },
+    })
+}
+
+enum Granted {
+    Yes(Box<RunRow>),
+    No(Box<RunRow>),
+}
+
+/// The intent: from here on the stack's state takes nothing of an older apply. Takes both proofs.
+async fn grant(pass: &Pass<'_>, mut run: RunRow, approved: ApprovedPlan) -> Result<Granted, StoreError> {
     let mut tx = pass.serial().await?;
-    run.epoch = Some(runs::next_epoch(&mut tx, run.repo, &run.what.stack).await?);
+    let Some(lock) = locks::held(&mut tx, run.repo, run.pull, run.lock_key().as_ref()).await? else {
+        return Ok(Granted::No(Box::new(run)));
+    };
+    run.epoch = Some(States::grant_epoch(&mut tx, run.repo, &run.what.stack).await?);
     runs::save(&mut tx, &run).await?;
+    gates::set_evidence(&mut tx, run.id, approved.gates()).await?;
     pass.commit(tx).await?;
+    // The proofs are used up by this one grant.
+    drop((lock, approved));
     run.version += 1;
-    Ok(run)
+    Ok(Granted::Yes(Box::new(run)))
 }
 
 async fn plan_of(pass: &Pass<'_>, run: &RunRow) -> Result<Option<RunRow>, StoreError> {
@@ -82,29 +138,11 @@ async fn plan_of(pass: &Pass<'_>, run: &RunRow) -> Result<Option<RunRow>, StoreE
     runs::by_id(&mut *pass.parts.store.read().await?, id).await
 }
 
-/// What makes the plan invalid now, by what GitHub says at this moment (semantics.md, section 3).
-async fn obstacle(pass: &Pass<'_>, run: &RunRow, plan: &RunRow) -> Result<Option<String>, Trouble> {
-    let repo = pass.repository(run.repo).await?;
-    let now = pass.parts.forge.pull(&repo, run.pull).await?;
-    let row = pulls::pull(&mut *pass.parts.store.read().await?, run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
-    let stack = &plan.what.detail.surveyed.stack;
-    let merged = matches!(stack.apply, ApplyMode::Merge | ApplyMode::Push | ApplyMode::Manual);
-    let wanted = if merged { PullState::Merged } else { PullState::Open };
-    let age = plan.ended_at.map(|ended| pass.now().since(ended)).unwrap_or_default();
-    let reason = if now.state != wanted {
-        "the pull request is not open any more"
-    } else if now.head != run.what.head {
-        "the pull request has a newer head"
-    } else if row.snapshot.is_none_or(|before| before.base_branch != now.base_branch) {
-        "the pull request goes into another branch now"
-    } else if plan.state != RunState::Planned {
-        "it has no plan with changes"
-    } else if age > Duration::from_secs(stack.plan.ttl_seconds) {
-        "the plan is older than its `ttl`"
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(reason.to_owned()))
+/// Ends an apply that may not start now; its plan stays as it is.
+async fn held_back(pass: &Pass<'_>, run: RunRow, reason: &str) -> Result<Option<Timestamp>, Trouble> {
+    let failure = failure("start", &format!("not started: {reason}"));
+    end(pass, run, RunEvent::Cancel, Some(failure)).await?;
+    Ok(None)
 }
 
 async fn stale(pass: &Pass<'_>, run: RunRow, reason: &str) -> Result<Option<Timestamp>, Trouble> {

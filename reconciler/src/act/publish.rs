@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::{Pass, Trouble};
 use crate::decide::publish::{self, Shown};
 use crate::store::publications::{self, Published};
-use crate::store::{StoreError, db};
-use crate::world::{CommandRow, PublicationRow, PullWorld};
+use crate::store::{StoreError, db, gates};
+use crate::world::{CommandRow, Key, PublicationRow, PullWorld};
 
 /// At a push, the summary moves below so many newer comments.
 const CROWD: usize = 20;
@@ -36,6 +36,7 @@ pub(crate) async fn publish(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Tr
         }
         let current = shown.checks.iter().map(|check| check_target(world, &snapshot.head, check)).collect::<Vec<_>>();
         writer.close_others(&snapshot.head, &current).await?;
+        writer.note_shown().await?;
     }
     if let Some(summary) = &shown.summary {
         writer.summary(summary).await?;
@@ -113,6 +114,22 @@ impl Writer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Approvals are for what stood on the checks when they were given.
+    async fn note_shown(&self) -> Result<(), StoreError> {
+        let fresh = publish::fingerprints(self.world);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.pass.write().await?;
+        for row in &fresh {
+            gates::show(&mut tx, (self.world.pull.repo, self.world.pull.number), row).await?;
+        }
+        // What is judged by it may hold now.
+        self.pass.mark(&mut tx, self.world.pull.repo, &Key::Pull(self.world.pull.repo, self.world.pull.number)).await?;
+        self.pass.mark(&mut tx, self.world.pull.repo, &self.pass.claim.key).await?;
+        self.pass.commit(tx).await
     }
 
     async fn summary(&self, summary: &Summary) -> Result<(), Trouble> {

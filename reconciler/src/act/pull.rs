@@ -4,9 +4,9 @@
 //! leaves them old.
 
 use model::command;
-use model::id::{CommitSha, PullNumber, RepoId, RunId, StackName};
+use model::id::{CommitSha, PullNumber, RepoId, RunId};
 use model::ports::{CommentSnapshot, FetchError, ForgeError, SurveyRequest};
-use model::pull::{PullSnapshot, RepoSnapshot};
+use model::pull::{GateWants, PullSnapshot, RepoSnapshot};
 use model::run::RunKind;
 use model::survey::Survey;
 use model::time::Timestamp;
@@ -14,8 +14,8 @@ use model::time::Timestamp;
 use super::{Pass, Trouble};
 use crate::decide::pull::Step;
 use crate::store::pulls::PullFacts;
-use crate::store::{Conn, StoreError, commands, due, locks, pulls, runs};
-use crate::world::{CommandRow, Key, PullWorld};
+use crate::store::{Conn, StoreError, commands, due, gates, locks, pulls, runs};
+use crate::world::{CommandRow, Key, LockKey, PullWorld};
 
 /// Comments of a pull request that is new to us count when they are not older than this.
 const FRESH: i64 = 24 * 3600 * 1_000_000;
@@ -42,7 +42,12 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
             pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
             Ok(pass.commit(tx).await?)
         }
-        step @ (Step::Create(_) | Step::Want { .. } | Step::Release { .. }) => {
+        Step::ReadGates(wants) => read_gates(pass, world, &wants).await,
+        step @ (Step::Create(_)
+        | Step::Want { .. }
+        | Step::Release { .. }
+        | Step::Enter { .. }
+        | Step::Leave { .. }) => {
             let mut tx = pass.serial().await?;
             if !lock(pass, &mut tx, place, std::slice::from_ref(&step)).await? {
                 return Ok(());
@@ -62,11 +67,18 @@ async fn lock(
     steps: &[Step],
 ) -> Result<bool, StoreError> {
     let applies = steps.iter().filter_map(|step| match step {
-        Step::Create(what) if what.kind == RunKind::Apply => Some(what.stack.clone()),
+        Step::Create(what) if what.kind == RunKind::Apply => {
+            LockKey::of(&what.detail.surveyed.stack, &what.detail.into)
+        }
         _ => None,
     });
-    let stacks: Vec<StackName> = applies.collect();
-    locks::take(conn, repo, number, &stacks, pass.now()).await
+    let keys: Vec<LockKey> = applies.collect();
+    if keys.is_empty() {
+        return Ok(true);
+    }
+    let taken = locks::take(conn, repo, number, &keys, pass.now()).await?;
+    line_moved(pass, conn, repo).await?;
+    Ok(taken)
 }
 
 /// Steps that only write rows.
@@ -83,21 +95,55 @@ async fn rows(
             runs::insert(conn, id, (repo, number), &what, now).await?;
             pass.mark(conn, repo, &Key::Run(id)).await
         }
-        Step::Release { stack } => {
-            // Whoever is next looks again; so do all who show this lock.
-            let next = locks::release(conn, repo, number, &stack).await?;
-            for pull in next.into_iter().chain(pulls::open(conn, repo, None).await?) {
-                pass.mark(conn, repo, &Key::Pull(repo, pull)).await?;
-                pass.mark(conn, repo, &Key::Publish(repo, pull)).await?;
-            }
-            Ok(())
+        Step::Release { key } => {
+            locks::release(conn, repo, number, &key).await?;
+            line_moved(pass, conn, repo).await
+        }
+        Step::Leave { key } => {
+            locks::leave(conn, repo, number, &key).await?;
+            line_moved(pass, conn, repo).await
+        }
+        Step::Enter { key, waiter } => {
+            locks::wait(conn, repo, &key, &waiter).await?;
+            line_moved(pass, conn, repo).await
         }
         Step::Want { run, wanted } => {
             runs::want(conn, run, wanted).await?;
             pass.mark(conn, repo, &Key::Run(run)).await
         }
-        Step::Refresh | Step::Survey { .. } | Step::Listen | Step::Answer { .. } => Ok(()),
+        Step::Refresh | Step::Survey { .. } | Step::Listen | Step::ReadGates(_) | Step::Answer { .. } => Ok(()),
     }
+}
+
+/// Whoever is next looks again; so do all who show this lock.
+async fn line_moved(pass: &Pass<'_>, conn: &mut Conn, repo: RepoId) -> Result<(), StoreError> {
+    for pull in pulls::open(conn, repo, None).await? {
+        pass.mark(conn, repo, &Key::Pull(repo, pull)).await?;
+        pass.mark(conn, repo, &Key::Publish(repo, pull)).await?;
+    }
+    Ok(())
+}
+
+/// Reads what GitHub says of the requirements; applies that wait for it go on.
+async fn read_gates(pass: &Pass<'_>, world: &PullWorld, wants: &GateWants) -> Result<(), Trouble> {
+    let forge = &pass.parts.forge;
+    let repo = pass.repository(world.pull.repo).await?;
+    let app = forge.app_id().await?;
+    let facts = forge.gate_facts(&repo, world.pull.number, wants).await?;
+    let place = (world.pull.repo, world.pull.number);
+    let moved = world.pull.snapshot.as_ref().is_none_or(|known| known.head != facts.head || known.state != facts.state);
+    let mut tx = pass.write().await?;
+    due::set_setting(&mut tx, due::APP, &app.to_string()).await?;
+    gates::set_facts(&mut tx, place, &facts, world.pull.seen, pass.now()).await?;
+    if moved {
+        // It moved since it was refreshed: all of it is read again.
+        pulls::ask(&mut tx, place.0, place.1, pass.now()).await?;
+    }
+    for run in world.applies.iter().filter(|run| run.asked.is_some() && !run.job_started && !run.state.is_terminal()) {
+        pass.mark(&mut tx, place.0, &Key::Run(run.id)).await?;
+    }
+    pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
+    Ok(pass.commit(tx).await?)
 }
 
 async fn refresh(pass: &Pass<'_>, (id, number): (RepoId, PullNumber), asked: i64) -> Result<(), Trouble> {

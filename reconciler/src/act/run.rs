@@ -19,7 +19,7 @@ use secrecy::SecretString;
 
 use super::{Pass, Trouble, apply};
 use crate::decide::run::{Step, stop};
-use crate::store::{Conn, StoreError, due, runs};
+use crate::store::{Conn, StoreError, due, pulls, runs};
 use crate::world::{Key, RunRow};
 
 /// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
@@ -164,8 +164,12 @@ pub(super) async fn end(
     if run.state.is_terminal() {
         wake_next(pass, &mut tx).await?;
         if run.what.kind == RunKind::Apply {
-            // Locks, what is left and what waited for it follow.
+            // Locks, what is left and what waited for it follow; other plans of the stack are out of date.
             pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, run.pull)).await?;
+            for pull in pulls::open(&mut tx, run.repo, None).await? {
+                pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, pull)).await?;
+                pass.mark(&mut tx, run.repo, &Key::Publish(run.repo, pull)).await?;
+            }
         }
     }
     if queued {

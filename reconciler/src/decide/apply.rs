@@ -3,7 +3,10 @@
 //! Owns: accepting applies, their locks, and what follows an apply. Must never accept a plan that was not shown for
 //! this head, or a stack whose gates do not hold; the run itself looks again when it starts.
 
+use model::access::Right;
 use model::command::{MergeWish, Selector};
+use model::gate::{Gate, Outcome as Holds};
+use model::id::StackName;
 use model::plan::{PlanFailure, PlanOptions};
 use model::publication::{ApplyStanding, ApplyView, Progress, ReplyPart, RunLink};
 use model::pull::PullState;
@@ -13,12 +16,22 @@ use model::survey::{Survey, SurveyedStack};
 
 use super::command::{Line, Scene, picked};
 use super::pull::Step;
-use super::{answer, plannable};
-use crate::world::{LockRow, NewRun, PullWorld, RunRow};
+use super::{answer, gates, line, plannable};
+use crate::world::{LockKey, NewRun, PullWorld, RunRow, Waiter};
 
 /// The newest apply of a plan.
 pub(crate) fn of_plan<'a>(world: &'a PullWorld, plan: &RunRow) -> Option<&'a RunRow> {
     world.applies.iter().filter(|run| run.what.plan == Some(plan.id)).max_by_key(|run| run.number)
+}
+
+/// The newest apply of a stack in this pull request.
+pub(super) fn newest<'a>(world: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
+    world.applies.iter().filter(|run| &run.what.stack == stack).max_by_key(|run| run.number)
+}
+
+/// The lock of a stack; `None` when it has none.
+pub(super) fn key(world: &PullWorld, stack: &SurveyedStack) -> Option<LockKey> {
+    LockKey::of(&stack.stack, &world.pull.snapshot.as_ref()?.base_branch)
 }
 
 /// How far the plan of a stack is from its apply; `None` when nothing is to be applied.
@@ -29,22 +42,22 @@ pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) ->
         return None;
     }
     let apply = of_plan(world, plan).filter(|apply| apply.state != RunState::Cancelled);
-    let standing = match apply {
-        Some(apply) => under_way(world, plan, apply),
-        None => waiting(world, stack),
+    let (standing, gates) = match apply {
+        Some(apply) => (under_way(world, plan, apply), Vec::new()),
+        None => waiting(world, survey, stack, plan),
     };
-    Some(ApplyView { mode: stack.stack.apply, standing })
+    Some(ApplyView { mode: stack.stack.apply, standing, gates })
 }
 
-fn waiting(world: &PullWorld, stack: &SurveyedStack) -> ApplyStanding {
-    if let Some(lock) = foreign_lock(world, stack) {
-        let url = format!("{}/{}/pull/{}", world.base_url, world.repo.name, lock.pull);
-        return ApplyStanding::Locked { holder: lock.pull, url, since: lock.since };
-    }
-    match super::gates::unmet(world, stack) {
-        waits if waits.is_empty() => ApplyStanding::Ready,
-        waits => ApplyStanding::Waits(waits),
-    }
+fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> (ApplyStanding, Vec<Gate>) {
+    let judged = gates::judge(world, survey, stack, plan);
+    let ready = judged.unmet().next().is_none();
+    let standing = match line::locked(world, stack) {
+        Some(locked) => locked,
+        None if ready => ApplyStanding::Ready,
+        None => ApplyStanding::Waits,
+    };
+    (standing, judged.into_gates())
 }
 
 fn under_way(world: &PullWorld, plan: &RunRow, apply: &RunRow) -> ApplyStanding {
@@ -79,14 +92,29 @@ fn under_way(world: &PullWorld, plan: &RunRow, apply: &RunRow) -> ApplyStanding 
     }
 }
 
-fn foreign_lock<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a LockRow> {
-    world.locks.iter().find(|lock| lock.stack == stack.stack.name && lock.pull != world.pull.number)
+/// Stacks of this pull request that a stack depends on and that are not applied yet.
+pub(crate) fn waits_for(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Vec<StackName> {
+    let first = stack.stack.depends_on.iter().map(|it| &it.stack);
+    first.filter(|name| pending(world, survey, name)).cloned().collect()
+}
+
+/// Has the pull request changes for the stack that are not applied?
+fn pending(world: &PullWorld, survey: &Survey, name: &StackName) -> bool {
+    let affected = survey.affected.affected.iter().any(|hit| &hit.stack == name);
+    let Some(stack) = survey.stack(name).filter(|stack| affected && stack.stack.apply != ApplyMode::Never) else {
+        return false;
+    };
+    match answer(world, survey, stack) {
+        Some(plan) if plan.state == RunState::NoChange => false,
+        Some(plan) => of_plan(world, plan).is_none_or(|apply| apply.state != RunState::Applied),
+        None => true,
+    }
 }
 
 /// `buildit apply`.
 pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool, merge: Option<&MergeWish>) -> Line {
     if !scene.world.may_apply {
-        return Err("this version does not carry out `apply`".to_owned());
+        return Err("nothing is applied from here".to_owned());
     }
     if destroy {
         return Err("this version does not carry out `apply --destroy`".to_owned());
@@ -97,40 +125,78 @@ pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool, merge
     if !plannable(scene.snapshot, scene.survey) {
         return Err("nothing of this pull request may be applied; its check `buildit/plan` says why".to_owned());
     }
-    let (mut steps, mut left_out) = (Vec::new(), Vec::new());
+    let named = !select.is_empty();
+    let (mut ready_now, mut locked, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     for stack in picked(scene, select)? {
         match ready(scene, stack) {
-            Ok(plan) => steps.push(Step::Create(Box::new(apply_run(scene, plan)))),
+            Ok(plan) if line::locked(scene.world, stack).is_some() => locked.push((stack, plan)),
+            Ok(plan) => ready_now.push((stack, plan)),
             // A stack that was named must be ready; of the others those that are.
-            Err(reason) if select.is_empty() => left_out.push(format!("`{}`: {reason}", stack.stack.name)),
+            Err(reason) if !named => left_out.push(format!("`{}`: {reason}", stack.stack.name)),
             Err(reason) => return Err(format!("`{}`: {reason}", stack.stack.name)),
         }
     }
-    if steps.is_empty() {
+    if named && !locked.is_empty() {
+        // What was named together is applied together.
+        locked.append(&mut ready_now);
+    }
+    if ready_now.is_empty() && locked.is_empty() {
         return Err(match left_out.is_empty() {
             true => "there is nothing to apply".to_owned(),
             false => format!("nothing can be applied now. {}", left_out.join("; ")),
         });
     }
-    let told =
-        (!left_out.is_empty()).then(|| ReplyPart::Done { message: format!("Left out: {}.", left_out.join("; ")) });
-    Ok((steps, told))
+    let mut steps: Vec<Step> =
+        ready_now.iter().map(|(_, plan)| Step::Create(Box::new(run(scene.survey, plan, &scene.row.id)))).collect();
+    let mut told = Vec::new();
+    for (stack, plan) in &locked {
+        steps.extend(enter(scene, stack, plan));
+        told.push(format!("`{}` waits in line: {}", stack.stack.name, line::words(scene.world, stack)));
+    }
+    told.extend((!left_out.is_empty()).then(|| format!("Left out: {}", left_out.join("; "))));
+    let message = format!("{}.", told.join(". "));
+    Ok((steps, (!told.is_empty()).then_some(ReplyPart::Done { message })))
 }
 
-fn apply_run(scene: &Scene<'_>, plan: &RunRow) -> NewRun {
+fn enter(scene: &Scene<'_>, stack: &SurveyedStack, plan: &RunRow) -> Option<Step> {
+    let waiter = Waiter {
+        pull: scene.world.pull.number,
+        since: scene.row.created_at,
+        request: Some(scene.row.id.clone()),
+        fingerprint: plan.document.as_ref().map(|document| document.fingerprint.root.clone()),
+    };
+    Some(Step::Enter { key: key(scene.world, stack)?, waiter })
+}
+
+/// The apply of a plan.
+pub(super) fn run(survey: &Survey, plan: &RunRow, request: &str) -> NewRun {
     NewRun {
         kind: RunKind::Apply,
         plan: Some(plan.id),
-        head: scene.survey.head.clone(),
-        request: Some(scene.row.id.clone()),
+        head: survey.head.clone(),
+        request: Some(request.to_owned()),
         ..plan.what.clone()
     }
 }
 
-/// The plan that may be applied now, or why there is none.
+/// The plan that may be applied now but for its lock, or why there is none.
 fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, String> {
     let world = scene.world;
+    stack.stack.access.may(Right::Apply, &scene.person())?;
     let plan = answer(world, scene.survey, stack).ok_or("it has no plan for this head")?;
+    usable(world, plan)?;
+    let unseen = plan.ended_at.is_none_or(|ended| ended > scene.row.created_at);
+    if unseen {
+        return Err("its plan is newer than the comment; read it, then comment again".to_owned());
+    }
+    mode(scene, stack)?;
+    let judged = gates::judge(world, scene.survey, stack, plan);
+    let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
+    if unmet.is_empty() { Ok(plan) } else { Err(format!("waits for {}", unmet.join("; "))) }
+}
+
+/// Is this a plan that can be applied, and was not used?
+pub(super) fn usable(world: &PullWorld, plan: &RunRow) -> Result<(), String> {
     match plan.state {
         RunState::Planned => {}
         RunState::NoChange => return Err("nothing would change".to_owned()),
@@ -141,23 +207,11 @@ fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, Str
         return Err("its newest plan was made with flags; comment `buildit plan` first".to_owned());
     }
     match of_plan(world, plan).map(|apply| apply.state) {
-        None | Some(RunState::Cancelled) => {}
-        Some(RunState::Applied) => return Err("it is applied".to_owned()),
-        Some(RunState::Lost) => return Err("its last apply was lost; someone must look first".to_owned()),
-        Some(state) if !state.is_terminal() => return Err("it is being applied".to_owned()),
-        Some(_) => return Err("its plan was used; it is planned again".to_owned()),
-    }
-    let unseen = plan.ended_at.is_none_or(|ended| ended > scene.row.created_at);
-    if unseen {
-        return Err("its plan is newer than the comment; read it, then comment again".to_owned());
-    }
-    mode(scene, stack)?;
-    if let Some(lock) = foreign_lock(world, stack) {
-        return Err(format!("it is locked by pull request {}", lock.pull));
-    }
-    match super::gates::unmet(world, stack) {
-        waits if waits.is_empty() => Ok(plan),
-        waits => Err(format!("waits for {}", waits.join(", "))),
+        None | Some(RunState::Cancelled) => Ok(()),
+        Some(RunState::Applied) => Err("it is applied".to_owned()),
+        Some(RunState::Lost) => Err("its last apply was lost; someone must look first".to_owned()),
+        Some(state) if !state.is_terminal() => Err("it is being applied".to_owned()),
+        Some(_) => Err("its plan was used; it is planned again".to_owned()),
     }
 }
 
@@ -174,57 +228,19 @@ fn mode(scene: &Scene<'_>, stack: &SurveyedStack) -> Result<(), String> {
     Err(reason.to_owned())
 }
 
-/// `buildit unlock`.
-pub(super) fn unlock(scene: &Scene<'_>, select: &Selector) -> Line {
-    let world = scene.world;
-    if !world.may_apply {
-        return Err("this version does not carry out `unlock`".to_owned());
+/// Do the gates hold now? `None`: not yet, and nobody need do anything about that.
+pub(super) fn holds(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> Option<bool> {
+    let judged = gates::judge(world, survey, stack, plan);
+    let computing = |gate: &Gate| gate.name == "no-conflicts" && gate.outcome == Holds::Pending;
+    if judged.unmet().any(computing) {
+        return None;
     }
-    let picked = if select.is_empty() { None } else { Some(picked(scene, select)?) };
-    let chosen = |lock: &&LockRow| {
-        let named = picked.as_ref().is_none_or(|all| all.iter().any(|stack| stack.stack.name == lock.stack));
-        lock.pull == world.pull.number && named
-    };
-    let locks: Vec<&LockRow> = world.locks.iter().filter(chosen).collect();
-    if locks.is_empty() {
-        return Err("this pull request holds no lock".to_owned());
-    }
-    for lock in &locks {
-        if world.applies.iter().any(|run| run.what.stack == lock.stack && !run.state.is_terminal()) {
-            return Err(format!("`{}` is being applied; `buildit cancel` stops that first", lock.stack));
-        }
-        if last_apply(world, lock).is_some_and(|run| run.state == RunState::Lost) {
-            return Err(format!("the last apply of `{}` was lost; someone must look first", lock.stack));
-        }
-    }
-    Ok((locks.iter().map(|lock| Step::Release { stack: lock.stack.clone() }).collect(), None))
-}
-
-fn last_apply<'a>(world: &'a PullWorld, lock: &LockRow) -> Option<&'a RunRow> {
-    world.applies.iter().filter(|run| run.what.stack == lock.stack).max_by_key(|run| run.number)
-}
-
-/// Locks that nothing holds any more: everything is applied and merged, or closed with nothing applied.
-pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
-    let Some(snapshot) = &world.pull.snapshot else { return Vec::new() };
-    let mine = world.locks.iter().filter(|lock| lock.pull == world.pull.number);
-    let free = mine.filter(|lock| {
-        let mut applies = world.applies.iter().filter(|run| run.what.stack == lock.stack);
-        match snapshot.state {
-            PullState::Open => false,
-            PullState::Merged => last_apply(world, lock).is_none_or(|run| run.state == RunState::Applied),
-            // What was applied of a pull request that is not merged is ahead of the branch: the lock stays.
-            PullState::Closed => {
-                applies.all(|run| run.state.is_terminal() && run.done == 0 && run.state != RunState::Lost)
-            }
-        }
-    });
-    free.map(|lock| Step::Release { stack: lock.stack.clone() }).collect()
+    Some(judged.unmet().next().is_none())
 }
 
 /// Plans that show what is left after an apply that did not end well; each once.
 pub(crate) fn again(world: &PullWorld, stack: &SurveyedStack) -> Option<String> {
-    let last = world.applies.iter().filter(|run| run.what.stack == stack.stack.name).max_by_key(|run| run.number)?;
+    let last = newest(world, &stack.stack.name)?;
     let newer = world.runs.iter().any(|run| run.what.stack == stack.stack.name && run.number > last.number);
     let spent = match last.state {
         RunState::PartlyApplied | RunState::Stale | RunState::TimedOut => true,

@@ -3,6 +3,7 @@
 //! Owns: who may use which verb and what each does. A command counts only as first written, by a person with the
 //! right on the repository; whatever is refused says why. Must never act on facts older than the comment.
 
+use model::access::Right;
 use model::affected::Why;
 use model::command::{self, Command, Selector, Verb};
 use model::id::{RunId, StackName};
@@ -11,17 +12,18 @@ use model::publication::{ReplyPart, Standing};
 use model::pull::{PullSnapshot, PullState, Role};
 use model::run::Wanted;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
+use model::who::{Person, Teams};
 
-use super::pull::{Step, new_run};
-use super::{apply, current_survey, publish};
-use crate::world::{CommandRow, Outcome, PullWorld};
+use super::pull::{Step, into, new_run};
+use super::{apply, current_survey, gates, line, publish};
+use crate::world::{CommandRow, Outcome, PullWorld, RunRow};
 
 /// Answers to the commands that wait, oldest first.
 pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     let Some(snapshot) = &world.pull.snapshot else { return Vec::new() };
     let Some(survey) = current_survey(world) else { return Vec::new() };
     let waiting = world.commands.iter().filter(|row| !row.done && row.role.is_some());
-    waiting.map(|row| answer(&Scene { world, snapshot, survey, row }, row)).collect()
+    waiting.map(|row| answer(&Scene::new(world, snapshot, survey, row), row)).collect()
 }
 
 /// All that an answer depends on.
@@ -30,6 +32,35 @@ pub(super) struct Scene<'a> {
     pub(super) snapshot: &'a PullSnapshot,
     pub(super) survey: &'a Survey,
     pub(super) row: &'a CommandRow,
+    teams: &'a Teams,
+}
+
+impl<'a> Scene<'a> {
+    fn new(world: &'a PullWorld, snapshot: &'a PullSnapshot, survey: &'a Survey, row: &'a CommandRow) -> Self {
+        static NOBODY_ASKED: Teams = Teams::none();
+        let teams = gates::facts(world).map_or(&NOBODY_ASKED, |facts| &facts.teams);
+        Self { world, snapshot, survey, row, teams }
+    }
+
+    /// Who gave the command.
+    pub(super) fn person(&self) -> Person<'_> {
+        Person {
+            login: &self.row.author,
+            bot: self.row.bot,
+            role: self.row.role,
+            is_author: Some(self.row.author.eq_ignore_ascii_case(&self.snapshot.author)),
+            teams: self.teams,
+        }
+    }
+
+    /// May they do this to each of these stacks?
+    fn may(&self, right: Right, stacks: &[&SurveyedStack]) -> Result<(), String> {
+        let person = self.person();
+        stacks.iter().try_for_each(|stack| {
+            let name = &stack.stack.name;
+            stack.stack.access.may(right, &person).map_err(|reason| format!("`{name}`: {reason}"))
+        })
+    }
 }
 
 /// What a line comes to, or why it is refused.
@@ -38,7 +69,8 @@ pub(super) type Line = Result<(Vec<Step>, Option<ReplyPart>), String>;
 fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
     let done = |outcome| Step::Answer { id: row.id.clone(), outcome, steps: Vec::new() };
     let lines = command::parse(&row.body, &scene.survey.prefixes, &scene.world.slug);
-    if row.bot || lines.is_empty() {
+    let heard_bot = scene.survey.access.bots.contains(&row.author.to_ascii_lowercase());
+    if (row.bot && !heard_bot) || lines.is_empty() {
         return done(None);
     }
     let role = row.role.unwrap_or(Role::None);
@@ -107,32 +139,17 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
             let texts: Vec<String> = stacks.iter().map(|stack| stack.stack.describe()).collect();
             told(ReplyPart::Config(texts.join("\n")))
         }
-        Verb::Plan(options) => {
-            may(role, "plan")?;
-            plan(scene, &command.select, options)
-        }
-        Verb::Cancel { now } => {
-            may(role, "cancel")?;
-            cancel(scene, &command.select, *now)
-        }
-        Verb::Apply { destroy, merge } => {
-            may(role, "apply")?;
-            apply::command(scene, &command.select, *destroy, merge.as_ref())
-        }
+        Verb::Plan(options) => plan(scene, &command.select, options),
+        Verb::Cancel { now } => cancel(scene, &command.select, *now),
+        Verb::Apply { destroy, merge } => apply::command(scene, &command.select, *destroy, merge.as_ref()),
         Verb::Unlock { pulls, accept_ahead } => {
-            may(role, "unlock")?;
             if !pulls.is_empty() || *accept_ahead {
                 return Err("this version unlocks the pull request on which the comment stands only".to_owned());
             }
-            apply::unlock(scene, &command.select)
+            line::unlock(scene, &command.select)
         }
         Verb::NotYet(verb) => Err(format!("this version does not carry out `{verb}`")),
     }
-}
-
-fn may(role: Role, verb: &str) -> Result<(), String> {
-    let reason = format!("`{verb}` needs the right to push to this repository (role write)");
-    if role >= Role::Write { Ok(()) } else { Err(reason) }
 }
 
 /// The stacks that a selector means; without one the affected stacks.
@@ -159,6 +176,7 @@ fn named(name: &str) -> Selector {
 fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
     let Scene { snapshot, survey, row, .. } = scene;
     let stacks = picked(scene, select)?;
+    scene.may(Right::Plan, &stacks)?;
     if let Some(reason) = obstacle(snapshot, survey) {
         return Err(reason);
     }
@@ -178,6 +196,7 @@ fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
         }
         let reasons: Vec<Why> = why(stack).map(|hit| hit.why.clone()).unwrap_or_default();
         let run = new_run(survey, stack, &reasons, options.clone(), Some(row.id.clone()));
+        let run = run.map(|run| into(snapshot, run));
         steps.extend(run.map(|run| Step::Create(Box::new(run))));
     }
     let told = steps.is_empty().then(|| ReplyPart::Done { message: "There is nothing to plan here.".to_owned() });
@@ -202,19 +221,28 @@ fn obstacle(snapshot: &PullSnapshot, survey: &Survey) -> Option<String> {
     Some(reason.to_owned())
 }
 
+/// Ends plans and applies: what waits is taken out, what runs is interrupted.
 fn cancel(scene: &Scene<'_>, select: &Selector, now: bool) -> Line {
+    let world = scene.world;
     let wanted = if now { Wanted::CancelNow } else { Wanted::Cancel };
-    let stacks = if select.is_empty() { None } else { Some(picked(scene, select)?) };
-    let chosen = |run: &crate::world::RunRow| {
-        stacks.as_ref().is_none_or(|stacks| stacks.iter().any(|stack| stack.stack.name == run.what.stack))
-    };
-    let stops = |run: &crate::world::RunRow| run.wanted == Wanted::Run || (now && run.wanted == Wanted::Cancel);
-    let live = scene.world.runs.iter().filter(|run| !run.state.is_terminal() && stops(run) && chosen(run));
-    let runs: Vec<RunId> = live.map(|run| run.id).collect();
-    if runs.is_empty() {
-        return Err("no plan is queued or running".to_owned());
+    let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
+    let stops = |run: &&RunRow| run.wanted == Wanted::Run || (now && run.wanted == Wanted::Cancel);
+    let mut steps = Vec::new();
+    for stack in stacks {
+        let name = &stack.stack.name;
+        let runs = world.runs.iter().chain(&world.applies).filter(|run| &run.what.stack == name);
+        let live: Vec<RunId> = runs.filter(|run| !run.state.is_terminal()).filter(stops).map(|run| run.id).collect();
+        let left: Vec<Step> = line::leaves(world, stack).collect();
+        if !live.is_empty() || !left.is_empty() {
+            scene.may(Right::Cancel, &[stack])?;
+        }
+        steps.extend(live.into_iter().map(|run| Step::Want { run, wanted }));
+        steps.extend(left);
     }
-    Ok((runs.into_iter().map(|run| Step::Want { run, wanted }).collect(), None))
+    if steps.is_empty() {
+        return Err("no plan or apply is queued or running".to_owned());
+    }
+    Ok((steps, None))
 }
 
 #[cfg(test)]
@@ -304,14 +332,14 @@ mod tests {
         buildit plan -p 'o*' -t prod: 👎 · refused: no stack is selected by this
         buildit plan -p netwrk: 👎 · refused: there is no stack `netwrk` here; did you mean `network`?
         buildit plan -d nowhere: 👎 · refused: no stack is selected by this
-        buildit cancel: 👎 · refused: no plan is queued or running
+        buildit cancel: 👎 · refused: no plan or apply is queued or running
         buildit status: 👀 · status
         buildit why: 👀 · why of 2
         buildit why -p dns: 👀 · why of 1
         buildit config -p dns: 👀 · config stack "dns" path="dns"
         buildit version: 👀 · version
         buildit help: 👀 · help for Write
-        buildit apply: 👎 · refused: this version does not carry out `apply`
+        buildit apply: 👎 · refused: nothing is applied from here
         /buildit pan: 👎 · error: there is no command `pan`
         buildit help
         buildit plan -p dns: 👀 · plan dns · help for Write
@@ -322,8 +350,11 @@ mod tests {
     fn who_may_not_is_told_or_ignored() {
         let who = |role, body: &str| said(&mut sample::world(), body, |row| row.role = Some(role));
         for role in [Role::Read, Role::Triage] {
-            assert!(who(role, "buildit plan").starts_with("👎 · refused: `plan` needs the right to push"));
-            assert!(who(role, "buildit cancel").starts_with("👎 · refused: `cancel` needs"));
+            assert!(
+                who(role, "buildit plan")
+                    .contains("👎 · refused: `dns`: `plan` needs the right to write here; yours is")
+            );
+            assert_eq!(who(role, "buildit cancel"), "👎 · refused: no plan or apply is queued or running");
             assert_eq!(who(role, "buildit status"), "👀 · status");
         }
         assert_eq!(who(Role::None, "buildit status"), "👎");
@@ -367,9 +398,12 @@ mod tests {
         world.runs[0].state = RunState::Planned;
         assert_eq!(said(&mut world, "buildit cancel", |_| {}), "👀 · cancel network");
         assert_eq!(said(&mut world, "buildit cancel --now", |_| {}), "👀 · cancel-now network");
-        assert_eq!(said(&mut world, "buildit cancel -p dns", |_| {}), "👎 · refused: no plan is queued or running");
+        assert_eq!(
+            said(&mut world, "buildit cancel -p dns", |_| {}),
+            "👎 · refused: no plan or apply is queued or running"
+        );
         world.runs[1].wanted = Wanted::Cancel;
-        assert_eq!(said(&mut world, "buildit cancel", |_| {}), "👎 · refused: no plan is queued or running");
+        assert_eq!(said(&mut world, "buildit cancel", |_| {}), "👎 · refused: no plan or apply is queued or running");
         assert_eq!(said(&mut world, "buildit cancel --now", |_| {}), "👀 · cancel-now network");
     }
 

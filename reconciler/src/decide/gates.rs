@@ -1,12 +1,100 @@
-//! What a stack's apply still waits for, from the facts of its pull request.
+//! Which facts a pull request's requirements want, and what `gate` says of them.
 //!
-//! Invariant: fails closed: what is not known does not hold.
+//! Invariant: fails closed: what is not known, or was read before it was asked for, does not hold.
 
-use model::survey::SurveyedStack;
+use std::time::Duration;
 
-use crate::world::PullWorld;
+use model::id::StackName;
+use model::pull::{Fact, GateFacts, GateWants};
+use model::stack::ApplyMode;
+use model::survey::{Survey, SurveyedStack};
+use model::time::Timestamp;
 
-/// The requirements that do not hold, each with its evidence; empty when the apply may start.
-pub(crate) fn unmet(_world: &PullWorld, _stack: &SurveyedStack) -> Vec<String> {
-    vec!["approvals: this version does not read reviews".to_owned()]
+use super::apply;
+use crate::gate::{self, Context, Divergence, Judged, PlanFacts, Shown};
+use crate::world::{PullWorld, RunRow};
+
+/// While GitHub computes whether it merges, it is asked again after these pauses, in seconds; then a webhook or the
+/// next look at everything must do.
+const PAUSES: [u64; 7] = [1, 3, 7, 15, 30, 60, 120];
+
+/// What is wanted of GitHub; `None` when nothing of this pull request is ever applied from here.
+fn wants(world: &PullWorld, survey: &Survey) -> Option<GateWants> {
+    let affected = |stack: &&SurveyedStack| survey.affected.affected.iter().any(|hit| hit.stack == stack.stack.name);
+    let applied = |stack: &&SurveyedStack| stack.stack.apply != ApplyMode::Never;
+    let stacks: Vec<_> = survey.stacks.iter().filter(affected).filter(applied).map(|stack| &stack.stack).collect();
+    (world.may_apply && !stacks.is_empty()).then(|| GateWants::of(stacks, &survey.access))
+}
+
+/// Must the facts be read before anything is judged by them?
+pub(crate) fn missing(world: &PullWorld, survey: &Survey, now: Timestamp) -> Option<GateWants> {
+    let wants = wants(world, survey)?;
+    let snapshot = world.pull.snapshot.as_ref()?;
+    let row = &world.pull.gates;
+    let old = match &row.facts {
+        None => true,
+        Some(facts) => {
+            row.seen < world.pull.seen
+                || facts.head != snapshot.head
+                || facts.state != snapshot.state
+                || !wants.within(&facts.wants)
+                || computed_at(world).is_some_and(|at| at <= now)
+        }
+    };
+    old.then_some(wants)
+}
+
+/// When GitHub, which is computing whether the pull request merges, is asked again.
+fn computed_at(world: &PullWorld) -> Option<Timestamp> {
+    let row = &world.pull.gates;
+    row.facts.as_ref().filter(|facts| facts.mergeable.is_none() && facts.state == model::pull::PullState::Open)?;
+    let tries = usize::try_from(row.tries).unwrap_or(usize::MAX).saturating_sub(1);
+    Some(row.at?.after(Duration::from_secs(*PAUSES.get(tries)?)))
+}
+
+/// When to look again although nobody says that something changed: GitHub computes, or a window opens or closes.
+pub(crate) fn again(world: &PullWorld) -> Option<Timestamp> {
+    let survey = super::current_survey(world)?;
+    wants(world, survey)?;
+    let windows = survey.stacks.iter().flat_map(|stack| &stack.stack.require.windows);
+    let turns = windows.flat_map(|windows| &windows.any).filter_map(|window| match window.at(world.now) {
+        model::window::Opening::Open { until } => Some(until),
+        model::window::Opening::Closed { next } => next,
+    });
+    turns.chain(computed_at(world)).min()
+}
+
+/// The facts, when they answer the newest request and are of this head.
+pub(crate) fn facts(world: &PullWorld) -> Option<&GateFacts> {
+    let row = &world.pull.gates;
+    row.facts.as_ref().filter(|_| row.seen >= world.pull.seen)
+}
+
+/// Judges every requirement of a stack's plan, which was made for these inputs and this base or carried to them.
+pub(crate) fn judge(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> Judged {
+    let into = world.pull.snapshot.as_ref().map_or("", |snapshot| snapshot.base_branch.as_str());
+    let of_stack = world.shown.iter().filter(|row| row.stack == stack.stack.name && row.base_branch == into);
+    let shown: Vec<Shown> = of_stack.map(|row| row.shown.clone()).collect();
+    let fingerprint = plan.document.as_ref().map_or("", |document| document.fingerprint.root.as_str());
+    let context = Context {
+        plan: PlanFacts { run: plan.id, stack: &stack.stack.name, head: &survey.head, fingerprint, shown: &shown },
+        app: world.app,
+        divergence: divergence(survey, plan),
+        frozen: frozen(world, &stack.stack.name),
+        waits_for: apply::waits_for(world, survey, stack),
+        base_error: survey.trusted_errors.errors().next().map(|error| error.summary.clone()),
+    };
+    gate::judge(&stack.stack.require, facts(world), &context, world.now)
+}
+
+/// The plan's inputs are those of the survey, which is of the newest base: what moved does not concern the stack.
+fn divergence(survey: &Survey, plan: &RunRow) -> Fact<Divergence> {
+    let moved = (plan.what.base != survey.base).then(|| (plan.what.base.clone(), survey.base.clone()));
+    Fact::Is(Divergence { moved, touching: Vec::new() })
+}
+
+/// Who holds every apply of the stack back.
+pub(crate) fn frozen(world: &PullWorld, stack: &StackName) -> Option<String> {
+    let own = || world.stacks.get(stack).and_then(|facts| facts.frozen.clone());
+    world.freeze.clone().or_else(own)
 }

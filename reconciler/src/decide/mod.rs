@@ -5,10 +5,12 @@
 
 pub(crate) mod apply;
 pub(crate) mod command;
-mod gates;
+pub(crate) mod gates;
+pub(crate) mod line;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod run;
+pub(crate) mod start;
 
 use model::pull::{PullSnapshot, PullState};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
@@ -61,7 +63,11 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
     if run.what.inputs != pull::inputs(stack) || run.wanted == Wanted::Supersede {
         return None;
     }
-    let open = world.pull.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == PullState::Open);
+    let snapshot = world.pull.snapshot.as_ref()?;
+    if run.what.detail.into != snapshot.base_branch || overtaken(world, run) {
+        return None;
+    }
+    let open = snapshot.state == PullState::Open;
     let cut_off = !matches!(run.state, RunState::Planned | RunState::NoChange | RunState::Failed | RunState::TimedOut);
     if open && run.wanted == Wanted::Close && cut_off {
         return None;
@@ -83,6 +89,21 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
         | RunState::Planned
         | RunState::NoChange => (here || carried).then_some(run),
     }
+}
+
+/// Was something else applied to the stack since this plan began, or is it being applied? Then its state is not what
+/// the plan saw. The plan's own apply does not count.
+fn overtaken(world: &PullWorld, plan: &RunRow) -> bool {
+    let Some(last) = world.stacks.get(&plan.what.stack).and_then(|facts| facts.last.as_ref()) else { return false };
+    let own = last.plan == Some(plan.id);
+    let after = |ended| plan.started_at.is_some_and(|started| started < ended);
+    !own && plan.started_at.is_some() && last.ended_at.is_none_or(after)
+}
+
+/// Is the stack being applied by anybody?
+fn is_being_applied(world: &PullWorld, stack: &StackName) -> bool {
+    let last = world.stacks.get(stack).and_then(|facts| facts.last.as_ref());
+    last.is_some_and(|last| last.ended_at.is_none())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use model::stack::NotYet;
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::{answer, apply, automatic, current_survey, newest};
-use crate::world::{PullWorld, RunRow};
+use crate::world::{PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
 const CHILDREN: usize = 20;
@@ -31,6 +31,26 @@ pub(crate) struct Shown {
 /// The key under which the summary's publication is stored.
 pub(crate) fn summary_target(world: &PullWorld) -> String {
     format!("summary:{}:{}", world.pull.repo, world.pull.number)
+}
+
+/// Fingerprints that stand on the checks of this head and are not noted yet.
+pub(crate) fn fingerprints(world: &PullWorld) -> Vec<ShownRow> {
+    let (Some(snapshot), Some(survey)) = (&world.pull.snapshot, current_survey(world)) else { return Vec::new() };
+    let of_stack = |stack: &SurveyedStack| {
+        let plan = answer(world, survey, stack).filter(|plan| plan.state == RunState::Planned)?;
+        let fingerprint = plan.document.as_ref()?.fingerprint.root.clone();
+        let shown = crate::gate::Shown { head: survey.head.clone(), fingerprint, at: world.now };
+        Some(ShownRow { stack: stack.stack.name.clone(), base_branch: snapshot.base_branch.clone(), shown })
+    };
+    let known = |row: &ShownRow| {
+        let same = |old: &ShownRow| {
+            (&old.stack, &old.base_branch, &old.shown.head, &old.shown.fingerprint)
+                == (&row.stack, &row.base_branch, &row.shown.head, &row.shown.fingerprint)
+        };
+        world.shown.iter().any(same)
+    };
+    let rows = shown(world, survey).filter_map(of_stack).filter(|row| world.may_apply && !known(row));
+    rows.collect()
 }
 
 /// What to show now.

@@ -4,14 +4,16 @@
 //! that are known to be old.
 
 use model::affected::Why;
-use model::id::{RunId, StackName};
+use model::id::RunId;
 use model::plan::PlanOptions;
-use model::pull::PullState;
-use model::run::{RunKind, Wanted};
+use model::pull::{GateWants, PullSnapshot, PullState};
+use model::run::{RunKind, RunState, Wanted};
 use model::survey::{Survey, SurveyedStack};
 
-use super::{answer, apply, automatic, command, current_survey, newest, plannable, survey_key};
-use crate::world::{NewRun, Outcome, PullWorld, RunDetail, RunRow};
+use super::{
+    answer, apply, automatic, command, current_survey, gates, is_being_applied, line, newest, plannable, survey_key,
+};
+use crate::world::{LockKey, NewRun, Outcome, PullWorld, RunDetail, RunRow, Waiter};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,10 +38,24 @@ pub(crate) enum Step {
     },
     /// Create this run.
     Create(Box<NewRun>),
-    /// Let go of a stack's lock.
+    /// Read what GitHub says of these requirements.
+    ReadGates(Box<GateWants>),
+    /// Let go of a lock, and of the place in its line.
     Release {
-        /// Which stack.
-        stack: StackName,
+        /// Which.
+        key: LockKey,
+    },
+    /// Join the line before a lock.
+    Enter {
+        /// Which.
+        key: LockKey,
+        /// Who, and what for.
+        waiter: Waiter,
+    },
+    /// Leave the line before a lock.
+    Leave {
+        /// Which.
+        key: LockKey,
     },
     /// Write what is wanted of a run.
     Want {
@@ -61,7 +77,8 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     }
     if snapshot.state != PullState::Open {
         let mut steps = end(world, Wanted::Close, |_| true);
-        steps.extend(apply::releases(world));
+        steps.extend(queued_applies(world));
+        steps.extend(line::releases(world));
         steps.extend(heard(world));
         return steps;
     }
@@ -74,27 +91,63 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         return steps;
     }
     if !plannable(snapshot, survey) {
-        return end(world, Wanted::Supersede, |_| true);
+        let mut steps = end(world, Wanted::Supersede, |_| true);
+        steps.extend(line::leave_all(world));
+        return steps;
     }
+    let steps = plans(world, snapshot, survey);
+    if !steps.is_empty() {
+        return steps;
+    }
+    // Facts are not waited for by plans.
+    match gates::missing(world, survey, world.now) {
+        Some(wants) => vec![Step::ReadGates(Box::new(wants))],
+        None => line::turns(world, survey),
+    }
+}
+
+/// Ends plans that do not speak for their stacks any more, and asks for those that are missing.
+fn plans(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Vec<Step> {
     let mut steps = end(world, Wanted::Supersede, |run| !speaks(world, survey, run));
     let wanted = survey.affected.affected.iter().filter_map(|hit| Some((survey.stack(&hit.stack)?, &hit.why)));
     let missing = wanted
         .filter(|(stack, _)| automatic(snapshot, stack) && stack.stack.not_yet.is_empty())
-        .filter(|(stack, _)| answer(world, survey, stack).is_none() || apply::again(world, stack).is_some());
+        .filter(|(stack, _)| answer(world, survey, stack).is_none() || apply::again(world, stack).is_some())
+        // A plan that an apply overtook is made again when that has ended: before, it would be overtaken again.
+        .filter(|(stack, _)| newest(world, &stack.stack.name).is_none() || !is_being_applied(world, &stack.stack.name));
     for (stack, why) in missing {
         let request = apply::again(world, stack);
-        let run = new_run(survey, stack, why, PlanOptions::default(), request);
+        let run = new_run(survey, stack, why, PlanOptions::default(), request).map(|run| into(snapshot, run));
         steps.extend(run.map(|run| Step::Create(Box::new(run))));
     }
     steps
 }
 
-/// Comments come before runs: what they ask for is seen by the next look.
+/// The run of a pull request into its base branch.
+pub(super) fn into(snapshot: &PullSnapshot, mut run: NewRun) -> NewRun {
+    run.detail.into.clone_from(&snapshot.base_branch);
+    run
+}
+
+/// Of a closed pull request: applies that have not begun.
+fn queued_applies(world: &PullWorld) -> Vec<Step> {
+    let queued = |run: &&RunRow| run.state == RunState::Queued && run.wanted == Wanted::Run;
+    world.applies.iter().filter(queued).map(|run| Step::Want { run: run.id, wanted: Wanted::Close }).collect()
+}
+
+/// Comments come before runs: what they ask for is seen by the next look. What they ask is judged by facts that are
+/// newer than they are.
 fn heard(world: &PullWorld) -> Vec<Step> {
-    let configured = current_survey(world).is_some_and(|survey| survey.configured);
-    match configured && world.pull.heard < world.pull.asked {
-        true => vec![Step::Listen],
-        false => command::decide(world),
+    let Some(survey) = current_survey(world).filter(|survey| survey.configured) else {
+        return command::decide(world);
+    };
+    if world.pull.heard < world.pull.asked {
+        return vec![Step::Listen];
+    }
+    let asked = world.commands.iter().any(|row| !row.done);
+    match gates::missing(world, survey, world.now).filter(|_| asked) {
+        Some(wants) => vec![Step::ReadGates(Box::new(wants))],
+        None => command::decide(world),
     }
 }
 
@@ -132,7 +185,7 @@ pub(crate) fn new_run(
         base: survey.base.clone(),
         tree: survey.plan_tree.clone()?,
         inputs: inputs(stack),
-        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec() },
+        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new() },
         options,
         request,
     })
@@ -159,7 +212,10 @@ mod tests {
             Step::Survey { .. } => "survey".to_owned(),
             Step::Listen => "listen".to_owned(),
             Step::Answer { id, .. } => format!("answer {id}"),
-            Step::Release { stack } => format!("release {stack}"),
+            Step::ReadGates(_) => "read gates".to_owned(),
+            Step::Release { key } => format!("release {}", key.as_str()),
+            Step::Enter { key, .. } => format!("enter the line of {}", key.as_str()),
+            Step::Leave { key } => format!("leave the line of {}", key.as_str()),
             Step::Create(run) => format!("create {} at {}", run.stack, run.head.short()),
             Step::Want { run, wanted } => {
                 let row = world.runs.iter().find(|row| row.id == *run).expect("a run of this world");

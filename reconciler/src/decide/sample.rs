@@ -1,19 +1,21 @@
 //! A small world for tests. Must never be reached by production code.
 
+use std::collections::BTreeMap;
+
 use model::affected::{Affected, AffectedStack};
 use model::diagnostic::{Diagnostic, Diagnostics};
 use model::id::{
     CommitSha, InstallationId, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName, TreeId, Workspace,
 };
 use model::plan::{Counts, Fingerprint, PlanDocument, Risk};
-use model::pull::{PullSnapshot, PullState};
+use model::pull::{GateFacts, PullSnapshot, PullState};
 use model::run::{RunKind, RunState, Wanted};
 use model::stack::{ApplyMode, NotYet, Origin, PlanSettings, Stack, Watch};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use super::pull::{Step, decide};
-use crate::world::{LockRow, NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow};
+use crate::world::{GatesRow, Holder, LockRow, NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow};
 
 type Change = (&'static str, fn(&mut PullWorld));
 
@@ -138,6 +140,8 @@ pub(crate) fn world() -> PullWorld {
     let mut world = PullWorld {
         base_url: "https://b".to_owned(),
         slug: "buildit".to_owned(),
+        app: Some(99),
+        now: Timestamp::from_seconds(100),
         may_apply: false,
         repo: RepoRow {
             installation: InstallationId::new(1),
@@ -157,10 +161,14 @@ pub(crate) fn world() -> PullWorld {
             survey: Some(surveyed()),
             survey_key: None,
             trouble: None,
+            gates: GatesRow::default(),
         },
         runs: Vec::new(),
         applies: Vec::new(),
         locks: Vec::new(),
+        shown: Vec::new(),
+        stacks: BTreeMap::new(),
+        freeze: None,
         commands: Vec::new(),
         publications: Vec::new(),
         queue: Vec::new(),
@@ -202,13 +210,37 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
                 match run.what.kind {
                     RunKind::Plan => world.runs.push(run),
                     RunKind::Apply => {
-                        let (stack, pull, since) = (run.what.stack.clone(), run.pull, run.created_at);
-                        world.locks.push(LockRow { stack, pull, since, waiters: Vec::new() });
+                        let holder = Some(Holder { pull: run.pull, since: run.created_at });
+                        if let Some(key) = run.lock_key() {
+                            world.locks.retain(|lock| lock.key != key);
+                            world.locks.push(LockRow { key, holder, waiters: Vec::new() });
+                        }
                         world.applies.push(run);
                     }
                 }
             }
-            Step::Release { stack } => world.locks.retain(|lock| lock.stack != stack),
+            Step::ReadGates(wants) => {
+                let (row, snapshot) = (&mut world.pull.gates, world.pull.snapshot.as_ref().expect("sampled"));
+                row.facts = Some(GateFacts::of(snapshot, &wants));
+                (row.seen, row.at) = (world.pull.seen, Some(world.now));
+            }
+            Step::Release { key } => {
+                let me = world.pull.number;
+                for lock in world.locks.iter_mut().filter(|lock| lock.key == key) {
+                    lock.holder = lock.holder.filter(|holder| holder.pull != me);
+                    lock.waiters.retain(|waiter| waiter.pull != me);
+                }
+            }
+            Step::Leave { key } => {
+                let me = world.pull.number;
+                for lock in world.locks.iter_mut().filter(|lock| lock.key == key) {
+                    lock.waiters.retain(|waiter| waiter.pull != me);
+                }
+            }
+            Step::Enter { key, waiter } => match world.locks.iter_mut().find(|lock| lock.key == key) {
+                Some(lock) => lock.waiters.push(waiter),
+                None => world.locks.push(LockRow { key, holder: None, waiters: vec![waiter] }),
+            },
             Step::Want { run, wanted } => {
                 world.runs.iter_mut().filter(|row| row.id == run).for_each(|row| row.wanted = wanted);
             }
@@ -244,6 +276,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
         phase: None,
         done: 0,
         epoch: None,
+        asked: None,
         document: None,
     }
 }

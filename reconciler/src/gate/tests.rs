@@ -97,7 +97,7 @@ impl Case {
             asked: Requirements::union(items, []),
             facts: facts(),
             shown: vec![Shown { head: sha('a'), fingerprint: "F1".to_owned(), at: at(5) }],
-            divergence: Fact::Is(Divergence { files: 0, touching: Vec::new(), sample: None }),
+            divergence: Fact::Is(Divergence { moved: None, touching: Vec::new() }),
             frozen: None,
             waits_for: Vec::new(),
             base_error: None,

@@ -187,6 +187,9 @@ pub(crate) async fn deliver(
 /// The setting that holds the App's slug, once GitHub told it.
 pub(crate) const SLUG: &str = "slug";
 
+/// The setting that holds the App's id, once GitHub told it.
+pub(crate) const APP: &str = "app";
+
 /// The setting that says whether plans are applied from here: "yes" or "no".
 pub(crate) const APPLIES: &str = "applies";
 

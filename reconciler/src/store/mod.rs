@@ -8,6 +8,7 @@ pub(crate) mod commands;
 pub(crate) mod db;
 mod dialect;
 pub(crate) mod due;
+pub(crate) mod gates;
 pub(crate) mod locks;
 pub(crate) mod logs;
 mod migrate;

@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, to_json};
 use super::{Conn, StoreError};
 use crate::brief::SurveyBrief;
-use crate::world::{PullRow, RepoRow};
+use crate::world::{GatesRow, PullRow, RepoRow};
 
 /// Learns of a repository, or its new name.
 pub(crate) async fn know_repo(
@@ -61,8 +61,8 @@ pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: 
 /// A pull request.
 pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
     let query = sql(
-        "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble \
-         from pulls where repo=$1 and number=$2",
+        "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble, \
+         gates, gates_seen, gates_at, gates_tries from pulls where repo=$1 and number=$2",
     );
     let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
     row.as_ref().map(read_pull).transpose()
@@ -85,6 +85,12 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
         survey: maybe_json(row, "survey")?,
         survey_key: maybe_text(row, "survey_key")?,
         trouble: maybe_text(row, "trouble")?,
+        gates: GatesRow {
+            facts: maybe_json(row, "gates")?,
+            seen: int(row, "gates_seen")?,
+            at: maybe_int(row, "gates_at")?.map(Timestamp::from_micros),
+            tries: int(row, "gates_tries")?,
+        },
     })
 }
 

@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 use super::db::{self, int, json, maybe_int, maybe_json, maybe_text, sql, text, to_json};
 use super::{Conn, StoreError};
 use crate::brief::PlanBrief;
-use crate::world::{NewRun, RunRow};
+use crate::world::{LastApply, NewRun, RunRow};
 
 /// Plans of a stack whose documents a pull request's world holds: enough to compare the newest with the one before.
 const DOCUMENTS: i64 = 3;
@@ -52,26 +52,41 @@ pub(crate) async fn want(conn: &mut Conn, id: RunId, wanted: Wanted) -> Result<(
     Ok(())
 }
 
-/// The next apply epoch of a stack.
-pub(crate) async fn next_epoch(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<i64, StoreError> {
-    let query = sql("select epoch from runs where repo=$1 and stack=$2 and epoch is not null \
-         order by epoch desc limit 1");
-    let row = db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
-    Ok(row.map(|row| int(&row, "epoch")).transpose()?.unwrap_or(0) + 1)
+/// The newest granted apply of each stack of a repository.
+pub(crate) async fn last_applies(conn: &mut Conn, repo: RepoId) -> Result<Vec<(StackName, LastApply)>, StoreError> {
+    let query = sql("select id, stack, plan, pull, state, ended_at from \
+         (select id, stack, plan, pull, state, ended_at, \
+          row_number() over (partition by stack order by epoch desc) as place from runs \
+          where repo=$1 and kind='apply' and epoch is not null) newest where place=1 order by stack");
+    let rows = db::all(conn, query.bind(repo.get())).await?;
+    rows.iter()
+        .map(|row| {
+            let state = text(row, "state")?;
+            let last = LastApply {
+                run: RunId::parse(&text(row, "id")?).map_err(unreadable)?,
+                plan: maybe_text(row, "plan")?.map(|id| RunId::parse(&id).map_err(unreadable)).transpose()?,
+                pull: PullNumber::new(int(row, "pull")?),
+                state: RunState::parse(&state).ok_or_else(|| unreadable(format!("the state {state:?} of a run")))?,
+                ended_at: maybe_int(row, "ended_at")?.map(Timestamp::from_micros),
+            };
+            Ok((StackName::parse(&text(row, "stack")?).map_err(unreadable)?, last))
+        })
+        .collect()
 }
 
 /// Stores what the run's own pass writes; `Fenced` when another pass has written since the row was read.
 pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError> {
     let query =
         sql("update runs set state=$3, attempt=$4, started_at=$5, ended_at=$6, job_started=$7, job_removed=$8, \
-         interrupted_at=$9, tool=$10, failure=$11, epoch=$12, version=version+1 where id=$1 and version=$2");
+         interrupted_at=$9, tool=$10, failure=$11, epoch=$12, \
+         asked=$13, version=version+1 where id=$1 and version=$2");
     let query = query.bind(row.id.to_string()).bind(row.version).bind(row.state.name()).bind(i64::from(row.attempt));
     let query = query.bind(row.started_at.map(Timestamp::micros)).bind(row.ended_at.map(Timestamp::micros));
     let query = query.bind(i64::from(row.job_started)).bind(i64::from(row.job_removed));
     let query = query.bind(row.interrupted_at.map(Timestamp::micros));
     let query = query.bind(row.tool.as_ref().map(to_json).transpose()?);
     let query = query.bind(row.failure.as_ref().map(to_json).transpose()?);
-    let touched = db::run(conn, query.bind(row.epoch)).await?;
+    let touched = db::run(conn, query.bind(row.epoch).bind(row.asked)).await?;
     if touched == 0 { Err(StoreError::Fenced) } else { Ok(()) }
 }
 
@@ -129,7 +144,8 @@ macro_rules! select {
         sql(concat!(
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
-            "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch from runs ",
+            "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch, ",
+            "asked from runs ",
             $rest
         ))
     };
@@ -196,7 +212,10 @@ pub(crate) async fn queued_pulls(conn: &mut Conn, limit: usize) -> Result<Vec<(R
 
 /// The run that gets the next place.
 pub(crate) async fn next_queued(conn: &mut Conn) -> Result<Option<RunId>, StoreError> {
-    let query = sql("select id from runs where state='queued' and wanted='run' order by number limit 1");
+    // An apply waits for the one of its stack that runs; others pass it meanwhile.
+    let query = sql("select id from runs where state='queued' and wanted='run' and (kind='plan' or not exists \
+         (select 1 from runs other where other.kind='apply' and other.repo=runs.repo and other.stack=runs.stack \
+          and other.state in ('preparing', 'initializing', 'applying'))) order by number limit 1");
     let row = db::optional(conn, query).await?;
     row.map(|row| RunId::parse(&text(&row, "id")?).map_err(unreadable)).transpose()
 }
@@ -249,6 +268,7 @@ fn read(row: &AnyRow) -> Result<RunRow, StoreError> {
         phase: maybe_text(row, "phase")?,
         done: u32::try_from(int(row, "done")?).map_err(unreadable)?,
         epoch: maybe_int(row, "epoch")?,
+        asked: maybe_int(row, "asked")?,
         document: None,
     })
 }

@@ -3,12 +3,15 @@
 //! Invariant: whoever writes a stack's rows has called `hold` in the same transaction, so that two writers of a
 //! stack follow each other. `states` is the only caller.
 
+use std::collections::BTreeMap;
+
 use model::id::{RepoId, RunId, StackName};
 use model::time::Timestamp;
 use sqlx::any::AnyRow;
 
 use super::db::{self, int, maybe_int, maybe_text, sql, text};
 use super::{Conn, StoreError};
+use crate::world::StackFacts;
 
 /// A stack's own row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +105,20 @@ pub(crate) async fn find(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Re
 /// All rows, in the order of repository and name.
 pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<StackRow>, StoreError> {
     db::all(conn, stacks!("order by repo, stack")).await?.iter().map(read_stack).collect()
+}
+
+/// What pull requests ask of the stacks of a repository.
+pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<StackName, StackFacts>, StoreError> {
+    let rows = db::all(conn, stacks!("where repo=$1 order by stack").bind(repo.get())).await?;
+    let facts = |row: StackRow| {
+        let frozen = row.frozen.map(|(why, _)| why);
+        (row.stack, StackFacts { head: row.head, frozen, last: None })
+    };
+    let mut all = rows.iter().map(|row| Ok(facts(read_stack(row)?))).collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+    for (stack, last) in super::runs::last_applies(conn, repo).await? {
+        all.entry(stack).or_default().last = Some(last);
+    }
+    Ok(all)
 }
 
 fn run_id(row: &AnyRow, column: &str) -> Result<Option<RunId>, StoreError> {

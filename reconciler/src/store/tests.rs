@@ -14,7 +14,7 @@ use super::{Store, StoreError, db, due, pulls};
 use crate::inbox::{Delivery, Hint, Inbox, Noted};
 use crate::world::Key;
 
-struct Fixed(Timestamp);
+pub(crate) struct Fixed(pub(crate) Timestamp);
 impl Clock for Fixed {
     fn now(&self) -> Timestamp {
         self.0

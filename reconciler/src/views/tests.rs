@@ -7,7 +7,7 @@ use super::*;
 use crate::brief::PlanBrief;
 use crate::decide::sample;
 use crate::store::pulls::PullFacts;
-use crate::store::tests::{NOW, stores};
+use crate::store::tests::{Fixed, NOW, stores};
 use crate::store::{db, pulls};
 use crate::world::PullWorld;
 
@@ -110,7 +110,7 @@ async fn pull_requests_are_listed_with_their_current_runs() {
         pulls::set_trouble(&mut tx, repo, number, Some("git: no")).await.unwrap();
         tx.commit().await.unwrap();
 
-        let views = Views::new(store.clone(), "https://b".to_owned());
+        let views = Views::new(store.clone(), "https://b".to_owned(), Arc::new(Fixed(NOW)));
         views.ready().await.unwrap();
         let cards = views.recent_pulls(50).await.unwrap();
         insta::allow_duplicates! {
@@ -137,7 +137,7 @@ async fn runs_are_listed_newest_first() {
         pull(&store, snapshot(1, |_| {}), None).await;
         run(&store, 1, (1, "net", 'a'), RunState::Planned, Risk::Data).await;
         run(&store, 2, (1, "dns", 'a'), RunState::Planning, Risk::None).await;
-        let views = Views::new(store.clone(), "https://b".to_owned());
+        let views = Views::new(store.clone(), "https://b".to_owned(), Arc::new(Fixed(NOW)));
         let cards = views.recent_runs(50).await.unwrap();
         let lines: Vec<_> = cards.iter().map(|run| (run.number.get(), run.counts, run.risk, run.millis)).collect();
         let counts = Counts { add: 1, ..Counts::default() };
@@ -187,7 +187,7 @@ async fn pages_show_what_is_published() {
     world.queue.clear();
     for (store, _dir) in stores("view_pages").await {
         store_world(&store, &world).await;
-        let views = Views::new(store.clone(), world.base_url.clone());
+        let views = Views::new(store.clone(), world.base_url.clone(), Arc::new(Fixed(NOW)));
         let name = RepoName::parse("ACME/infra").unwrap();
         let page = views.pull(&name, PullNumber::new(7)).await.unwrap().unwrap();
         assert_eq!(Some(page.view), publish::view(&world), "the same value as the comment's");
@@ -217,7 +217,7 @@ async fn a_repository_without_a_configuration_has_no_page() {
     world.pull.survey.as_mut().unwrap().configured = false;
     for (store, _dir) in stores("view_silent").await {
         store_world(&store, &world).await;
-        let views = Views::new(store.clone(), world.base_url.clone());
+        let views = Views::new(store.clone(), world.base_url.clone(), Arc::new(Fixed(NOW)));
         assert_eq!(views.pull(&world.repo.name, world.pull.number).await.unwrap(), None);
         assert_eq!(views.recent_pulls(5).await.unwrap(), []);
     }

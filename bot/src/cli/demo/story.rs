@@ -18,6 +18,8 @@ use crate::render::words;
 const BOUND: Duration = Duration::from_secs(300);
 /// The aggregate check.
 const PLAN: &str = "buildit/plan";
+/// The check of applies.
+const APPLY: &str = "buildit/apply";
 /// Who writes our comments.
 const BOT: &str = "buildit[bot]";
 
@@ -168,7 +170,9 @@ impl Story<'_> {
 
 /// Has the newest head a conclusion, and does the comment speak about that head?
 fn is_concluded(seen: &Seen) -> bool {
-    let done = !seen.checks.is_empty() && seen.checks.iter().all(|check| check.status == "completed");
+    // The apply waits for people.
+    let mut plans = seen.checks.iter().filter(|check| check.name != APPLY);
+    let done = !seen.checks.is_empty() && plans.all(|check| check.status == "completed");
     let short = seen.head.get(..7).unwrap_or(&seen.head);
     done && seen.check(PLAN).is_some() && only_comment(seen).is_some_and(|comment| comment.body.contains(short))
 }

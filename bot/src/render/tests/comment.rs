@@ -37,7 +37,7 @@ fn many_stacks() {
     <!-- buildit:summary:v1 -->
     ### 6 stacks: 1 failed, 3 with changes, 2 unchanged · **1 database would be destroyed**
 
-    **Next:** mend `cluster`, then push and review the other plans. This version does not apply.
+    **Next:** mend `cluster`, then push and review the other plans.
 
     > [!CAUTION]
     > `database` replaces, and so destroys, **`aws_db_instance.main`** (database): `deletion_protection = false`, `skip_final_snapshot = true`. Why: cannot be changed in place: engine\_version.

@@ -122,7 +122,7 @@ pub(crate) async fn begin(
         clock: clock.clone(),
         ids,
         settings: EngineSettings {
-            applies: false,
+            applies: true,
             public_url: "http://buildit.test".to_owned(),
             owner: format!("town-{}", ground.lives.fetch_add(1, Ordering::SeqCst)),
             slots: ground.slots,

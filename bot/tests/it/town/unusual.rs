@@ -111,8 +111,9 @@ fn thirty_stacks_fit() {
         let shown = town.shown();
         let checks = shown.lines().filter(|line| line.starts_with("-- check")).count();
         let comments = shown.matches("-- comment by").count();
-        let title = shown.lines().find(|line| line.starts_with("  title")).unwrap_or_default().to_owned();
+        let plan = shown.split("-- check buildit/plan").nth(1).unwrap_or_default();
+        let title = plan.lines().find(|line| line.starts_with("  title")).unwrap_or_default().to_owned();
         town.note(&format!("{checks} checks, {comments} comment;{title}"));
     });
-    insta::assert_snapshot!(told, @"#### 21 checks, 1 comment;  title: 30 of 30 stacks change: +30 ~0 −0");
+    insta::assert_snapshot!(told, @"#### 22 checks, 1 comment;  title: 30 of 30 stacks change: +30 ~0 −0");
 }

@@ -259,18 +259,17 @@ fn what_always_holds() {
 
 #[test]
 fn the_base_may_move_where_nobody_looks() {
-    let with = |scope, files: usize, touching: &[&str]| {
+    let with = |scope, moved: bool, touching: &[&str]| {
         let mut case = Case::asking(&[Requirement::Undiverged(scope)]);
         let touching = touching.iter().map(|text| (*text).to_owned()).collect();
-        let sample = (files > 0).then(|| model::id::RelPath::parse("docs/x.md").expect("a path"));
-        case.divergence = Fact::Is(Divergence { files, touching, sample });
+        case.divergence = Fact::Is(Divergence { moved: moved.then(|| (sha('b'), sha('c'))), touching });
         shown(&case.judge(), "undiverged")
     };
-    assert_snapshot!(with(Scope::Stack, 0, &[]), @r"pass up to date with `main` | nothing came into the base since the plan");
-    assert_snapshot!(with(Scope::Stack, 3, &[]), @r"pass up to date with `main` | what came into the base since the plan does not concern the stack");
-    assert_snapshot!(with(Scope::Stack, 3, &["`modules/vpc/main.tf` (module ../../modules/vpc)"]), @r"fail up to date with `main` | the base changed since the plan: `modules/vpc/main.tf` (module ../../modules/vpc)");
-    assert_snapshot!(with(Scope::Repository, 3, &[]), @r"fail up to date with `main` | 3 files changed in the base since the plan, `docs/x.md` among them");
-    assert_snapshot!(with(Scope::Repository, 0, &[]), @r"pass up to date with `main` | nothing came into the base since the plan");
+    assert_snapshot!(with(Scope::Stack, false, &[]), @r"pass up to date with `main` | nothing came into the base since the plan");
+    assert_snapshot!(with(Scope::Stack, true, &[]), @r"pass up to date with `main` | what came into the base since the plan does not concern the stack");
+    assert_snapshot!(with(Scope::Stack, true, &["`modules/vpc/main.tf` (module ../../modules/vpc)"]), @r"fail up to date with `main` | the base changed since the plan: `modules/vpc/main.tf` (module ../../modules/vpc)");
+    assert_snapshot!(with(Scope::Repository, true, &[]), @r"fail up to date with `main` | the base moved from bbbbbbb to ccccccc since the plan");
+    assert_snapshot!(with(Scope::Repository, false, &[]), @r"pass up to date with `main` | nothing came into the base since the plan");
     let mut case = Case::asking(&[]);
     case.divergence = Fact::Unreadable("git could not fetch".to_owned());
     assert_snapshot!(shown(&case.judge(), "undiverged"), @r"fail up to date with `main` | not known: git could not fetch");

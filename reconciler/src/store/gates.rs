@@ -1,0 +1,78 @@
+//! What requirements are judged by: facts of GitHub, what was shown, freezes, and the evidence of applies.
+
+use model::gate::Gate;
+use model::id::{CommitSha, PullNumber, RepoId, RunId, StackName};
+use model::pull::GateFacts;
+use model::time::Timestamp;
+
+use super::db::{self, int, sql, text, to_json};
+use super::{Conn, StoreError};
+use crate::gate::Shown;
+use crate::world::ShownRow;
+
+/// Stores facts that were read when `asked` stood at `seen`.
+pub(crate) async fn set_facts(
+    conn: &mut Conn,
+    (repo, number): (RepoId, PullNumber),
+    facts: &GateFacts,
+    seen: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let query = sql("update pulls set gates=$3, gates_seen=$4, gates_at=$5, \
+         gates_tries=case when $6=1 then gates_tries+1 else 0 end where repo=$1 and number=$2");
+    let query = query.bind(repo.get()).bind(number.get()).bind(to_json(facts)?).bind(seen).bind(now.micros());
+    db::run(conn, query.bind(i64::from(facts.mergeable.is_none()))).await?;
+    Ok(())
+}
+
+/// What was shown of the plans of a pull request, oldest first.
+pub(crate) async fn shown(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Vec<ShownRow>, StoreError> {
+    let query = sql("select stack, base_branch, head, fingerprint, at from shown where repo=$1 and pull=$2 \
+         order by at, stack, head, fingerprint");
+    let rows = db::all(conn, query.bind(repo.get()).bind(number.get())).await?;
+    let unreadable = |error: &dyn std::fmt::Display| StoreError::Unreadable { what: error.to_string() };
+    rows.iter()
+        .map(|row| {
+            Ok(ShownRow {
+                stack: StackName::parse(&text(row, "stack")?).map_err(|error| unreadable(&error))?,
+                base_branch: text(row, "base_branch")?,
+                shown: Shown {
+                    head: CommitSha::parse(&text(row, "head")?).map_err(|error| unreadable(&error))?,
+                    fingerprint: text(row, "fingerprint")?,
+                    at: Timestamp::from_micros(int(row, "at")?),
+                },
+            })
+        })
+        .collect()
+}
+
+/// Notes that a plan was shown; the first time counts.
+pub(crate) async fn show(
+    conn: &mut Conn,
+    (repo, number): (RepoId, PullNumber),
+    row: &ShownRow,
+) -> Result<(), StoreError> {
+    let query = sql("insert into shown (repo, pull, stack, base_branch, head, fingerprint, at) \
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (repo, pull, stack, base_branch, head, fingerprint) do nothing");
+    let query = query.bind(repo.get()).bind(number.get()).bind(row.stack.to_string()).bind(row.base_branch.clone());
+    let query = query.bind(row.shown.head.to_string()).bind(row.shown.fingerprint.clone());
+    db::run(conn, query.bind(row.shown.at.micros())).await?;
+    Ok(())
+}
+
+/// The scope of a freeze of everything.
+const SERVER: &str = "server";
+
+/// Who froze every apply of the repository or the server, and why.
+pub(crate) async fn freeze(conn: &mut Conn, repo: RepoId) -> Result<Option<String>, StoreError> {
+    let query = sql("select why, actor from freezes where scope=$1 or scope=$2 order by scope desc limit 1");
+    let row = db::optional(conn, query.bind(repo.to_string()).bind(SERVER)).await?;
+    row.map(|row| Ok(format!("{} froze applies: {}", text(&row, "actor")?, text(&row, "why")?))).transpose()
+}
+
+/// Keeps what an apply was started on.
+pub(crate) async fn set_evidence(conn: &mut Conn, run: RunId, gates: &[Gate]) -> Result<(), StoreError> {
+    let query = sql("update runs set evidence=$2 where id=$1").bind(run.to_string()).bind(to_json(&gates)?);
+    db::run(conn, query).await?;
+    Ok(())
+}
