@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use model::id::{PullNumber, RepoId, RunId};
+use model::run::RunKind;
 use model::time::Timestamp;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use crate::retry::Next;
 use crate::seal::SealError;
 use crate::store::due::{self, Claim};
 use crate::store::{Dialect, StoreError, pulls};
-use crate::world::Key;
+use crate::world::{Key, PullWorld};
 use crate::{decide, observe};
 
 /// Looks at a pull request or run within one pass; then it is due again, for others wait too.
@@ -181,9 +182,14 @@ async fn none(work: impl Future<Output = Result<(), Trouble>>) -> Result<Option<
     work.await.map(|()| None)
 }
 
+async fn world(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<PullWorld>, StoreError> {
+    let mut tx = pass.parts.store.snapshot().await?;
+    observe::pull(&mut tx, repo, number, &pass.parts.settings.public_url, pass.now()).await
+}
+
 async fn pull(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<Timestamp>, Trouble> {
     for _ in 0..ROUNDS {
-        let Some(world) = pass.world(repo, number).await? else { return Ok(None) };
+        let Some(world) = world(pass, repo, number).await? else { return Ok(None) };
         let steps = decide::pull::decide(&world);
         if steps.is_empty() {
             return Ok(decide::gates::again(&world));
@@ -203,15 +209,23 @@ async fn run(pass: &Pass<'_>, id: RunId) -> Result<Option<Timestamp>, Trouble> {
         if step == decide::run::Step::Done {
             return Ok(None);
         }
-        if let Some(again) = act::run::carry_out(pass, row, step).await? {
-            return Ok(Some(again));
+        let again = if step == decide::run::Step::Start && row.what.kind == RunKind::Apply {
+            // What GitHub and git say of the pull request stands between an apply and its start.
+            let world = world(pass, row.repo, row.pull).await?;
+            let start = decide::start::decide(world.as_ref(), &row);
+            act::apply::start(pass, row, start).await?
+        } else {
+            act::run::carry_out(pass, row, step).await?
+        };
+        if again.is_some() {
+            return Ok(again);
         }
     }
     Ok(Some(pass.now()))
 }
 
 async fn publish(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<Timestamp>, Trouble> {
-    if let Some(world) = pass.world(repo, number).await? {
+    if let Some(world) = world(pass, repo, number).await? {
         act::publish::publish(pass, &world).await?;
     }
     Ok(None)

@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::job::{Outcome, SourceTree};
+use model::job::{JobSpec, Outcome, SourceTree};
 use model::plan::PlanFailure;
-use model::ports::{ApplyRequest, BlobKey};
+use model::ports::{ApplyRequest, BlobKey, JobStatus};
 use model::run::RunEvent;
 use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
 use super::{Pass, Trouble};
-use crate::decide;
+use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
 use crate::states::States;
 use crate::store::{StoreError, gates, locks, pulls, runs};
@@ -23,9 +23,8 @@ use crate::world::{Key, RunRow};
 /// While the plan's own job is being removed, or facts are being read; whoever ends that wakes the run.
 const SOON: Duration = Duration::from_secs(1);
 
-/// Starts the job. Gives when to look again when it cannot be started yet.
-pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Timestamp>, Trouble> {
-    let parts = pass.parts;
+/// Starts the job, as far as `decide` lets it. Gives when to look again when it cannot be started yet.
+pub(crate) async fn start(pass: &Pass<'_>, run: RunRow, start: Start) -> Result<Option<Timestamp>, Trouble> {
     let Some(plan) = plan_of(pass, &run).await? else {
         return stale(pass, run, "its plan is not known any more").await;
     };
@@ -33,38 +32,58 @@ pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Tim
         // The apply runs where the plan's job had its files.
         return Ok(Some(pass.now().after(SOON)));
     }
-    let Some(tool) = plan.tool.clone() else {
-        return stale(pass, run, "it is not known which program planned").await;
-    };
-    if run.epoch.is_none() {
-        let approved = match allowed(pass, &mut run, &plan).await? {
-            Verdict::Approved(approved) => approved,
-            Verdict::NotYet => return Ok(Some(pass.now().after(SOON))),
-            Verdict::Stale(reason) => return stale(pass, run, &reason).await,
-            Verdict::Held(reason) => return held_back(pass, run, &reason).await,
-        };
-        run = match grant(pass, run, approved).await? {
-            Granted::Yes(run) => *run,
-            Granted::No(run) => return held_back(pass, *run, "the stack's lock is not this pull request's").await,
-        };
+    if run.epoch.is_some() && pass.parts.executor.status(&run.job()).await? != JobStatus::Absent {
+        // It was started before the row could say so.
+        return started(pass, run).await;
     }
+    let judged = match start {
+        Start::Ask => return ask(pass, run).await,
+        Start::NotYet => return Ok(Some(pass.now().after(SOON))),
+        Start::Stale(reason) => return stale(pass, run, &reason).await,
+        Start::Judged(judged) => judged,
+    };
+    let approved = match gate::approve(*judged) {
+        Ok(approved) => approved,
+        Err(judged) => {
+            let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
+            return held_back(pass, run, &unmet.join("; ")).await;
+        }
+    };
+    let spec = match job(pass, &run, &plan).await? {
+        Ok(spec) => spec,
+        Err(reason) => return stale(pass, run, reason).await,
+    };
+    let run = match grant(pass, run, approved).await? {
+        Granted::Yes(run) => *run,
+        Granted::No(run) => return held_back(pass, *run, "the stack's lock is not this pull request's").await,
+    };
+    pass.parts.executor.start(&run.job(), spec).await?;
+    started(pass, RunRow { tool: plan.tool, ..run }).await
+}
+
+/// The job, or why there can be none.
+async fn job(pass: &Pass<'_>, run: &RunRow, plan: &RunRow) -> Result<Result<JobSpec, &'static str>, Trouble> {
+    let parts = pass.parts;
+    let Some(tool) = &plan.tool else { return Ok(Err("it is not known which program planned")) };
     let Some(file) = parts.blobs.get(&BlobKey::new("plan-file", plan.id)).await? else {
-        return stale(pass, run, "its plan file is not stored any more").await;
+        return Ok(Err("its plan file is not stored any more"));
     };
     let lock = parts.blobs.get(&BlobKey::new("lock-file", plan.id)).await?;
     let surveyed = &run.what.detail.surveyed;
     let source = SourceTree::Tar(parts.source.tar(run.repo, &plan.what.tree, &surveyed.paths).await?);
-    let spec = parts.iac.apply_job(ApplyRequest {
+    Ok(Ok(parts.iac.apply_job(ApplyRequest {
         stack: &surveyed.stack,
-        tool: &tool,
+        tool,
         source,
         place: plan.job(),
         plan: file.to_vec(),
         lock: lock.map(|lock| lock.to_vec()),
         secret_var: BTreeMap::new(),
-    })?;
-    run.tool = Some(tool);
-    parts.executor.start(&run.job(), spec).await?;
+    })?))
+}
+
+/// The job is there: whoever reads it begins.
+async fn started(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Timestamp>, Trouble> {
     run.job_started = true;
     let mut tx = pass.write().await?;
     runs::save(&mut tx, &run).await?;
@@ -74,42 +93,15 @@ pub(crate) async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Tim
     Ok(None)
 }
 
-/// May the apply start now?
-enum Verdict {
-    /// Every requirement holds, by facts that were read after this run got its place.
-    Approved(ApprovedPlan),
-    /// Facts are being read.
-    NotYet,
-    /// The plan is not of what there is now.
-    Stale(String),
-    /// A requirement does not hold any more.
-    Held(String),
-}
-
-/// Judges by what GitHub and git say from now on: asks for it first, and looks when that is answered.
-async fn allowed(pass: &Pass<'_>, run: &mut RunRow, plan: &RunRow) -> Result<Verdict, Trouble> {
-    let Some(asked) = run.asked else {
-        let mut tx = pass.write().await?;
-        pass.ask(&mut tx, run.repo, run.pull).await?;
-        let row = pulls::pull(&mut tx, run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
-        run.asked = Some(row.asked);
-        runs::save(&mut tx, run).await?;
-        pass.commit(tx).await?;
-        run.version += 1;
-        return Ok(Verdict::NotYet);
-    };
-    let world = pass.world(run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
-    if world.pull.seen < asked {
-        return Ok(Verdict::NotYet);
-    }
-    Ok(match decide::start::decide(&world, run, plan) {
-        decide::start::Start::NotYet => Verdict::NotYet,
-        decide::start::Start::Stale(reason) => Verdict::Stale(reason),
-        decide::start::Start::Judged(judged) => match gate::approve(judged) {
-            Ok(approved) => Verdict::Approved(approved),
-            Err(judged) => Verdict::Held(judged.unmet().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
-        },
-    })
+/// Asks for what GitHub and git say from now on; the run looks again when that is answered.
+async fn ask(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Timestamp>, Trouble> {
+    let mut tx = pass.write().await?;
+    pass.ask(&mut tx, run.repo, run.pull).await?;
+    let row = pulls::pull(&mut tx, run.repo, run.pull).await?.ok_or(StoreError::NoRow)?;
+    run.asked = Some(row.asked);
+    runs::save(&mut tx, &run).await?;
+    pass.commit(tx).await?;
+    Ok(Some(pass.now().after(SOON)))
 }
 
 enum Granted {

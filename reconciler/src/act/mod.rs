@@ -15,12 +15,11 @@ use model::pull::RepoSnapshot;
 use model::time::Timestamp;
 
 use crate::logs::LogError;
-use crate::observe;
 use crate::parts::Parts;
 use crate::retry::{self, Failed, Next};
 use crate::store::due::Claim;
 use crate::store::{Conn, StoreError, Tx, due, pulls};
-use crate::world::{Key, PullWorld};
+use crate::world::Key;
 
 /// Why an action could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +75,6 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     pub(crate) fn now(&self) -> Timestamp {
         self.parts.clock.now()
-    }
-
-    /// All of a pull request, as it is now.
-    pub(crate) async fn world(&self, repo: RepoId, number: PullNumber) -> Result<Option<PullWorld>, StoreError> {
-        let mut tx = self.parts.store.snapshot().await?;
-        observe::pull(&mut tx, repo, number, &self.parts.settings.public_url, self.now()).await
     }
 
     /// Begins a write under the lease.

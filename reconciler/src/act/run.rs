@@ -34,7 +34,6 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, run: RunRow, step: Step) -> Resul
     let executor = &pass.parts.executor;
     match step {
         Step::Claim { again } => return Ok((!claim(pass, run).await?).then_some(again)),
-        Step::Start if run.what.kind == RunKind::Apply => return apply::start(pass, run).await,
         Step::Start => start(pass, run).await?,
         Step::Move(event) => end(pass, run, event, None).await?,
         Step::Finish if run.what.kind == RunKind::Apply => apply::finish(pass, run).await?,

@@ -13,20 +13,37 @@ use super::{answer, current_survey, gates};
 use crate::gate::Judged;
 use crate::world::{PullWorld, RunRow};
 
+/// Facts that are older are asked for again: the server may have been down since.
+const FRESH: Duration = Duration::from_secs(120);
+
 /// What follows.
 #[derive(Debug)]
 pub(crate) enum Start {
-    /// The facts are not all there.
+    /// Ask GitHub and git first.
+    Ask,
+    /// The answer is not all there.
     NotYet,
     /// The plan is not of what there is now, for this reason.
     Stale(String),
     /// It is; so its requirements stand.
-    Judged(Judged),
+    Judged(Box<Judged>),
 }
 
-/// Judges an apply of an open pull request.
-pub(crate) fn decide(world: &PullWorld, run: &RunRow, plan: &RunRow) -> Start {
-    let Some(snapshot) = &world.pull.snapshot else { return Start::NotYet };
+/// Judges an apply of an open pull request; of one that is granted already too, since time may have passed.
+pub(crate) fn decide(world: Option<&PullWorld>, run: &RunRow) -> Start {
+    let Some(world) = world else { return Start::Stale("its pull request is not known any more".to_owned()) };
+    let Some(asked) = run.asked else { return Start::Ask };
+    let Some(snapshot) = world.pull.snapshot.as_ref().filter(|_| world.pull.seen >= asked) else {
+        return Start::NotYet;
+    };
+    let read_at = world.pull.gates.at.unwrap_or(world.now);
+    if world.now.since(read_at) > FRESH {
+        return Start::Ask;
+    }
+    // The world holds the plan with what it says.
+    let Some(plan) = world.runs.iter().find(|row| Some(row.id) == run.what.plan) else {
+        return Start::Stale("its plan is not known any more".to_owned());
+    };
     if let Some(reason) = closed(snapshot.state) {
         return Start::Stale(reason.to_owned());
     }
@@ -46,11 +63,7 @@ pub(crate) fn decide(world: &PullWorld, run: &RunRow, plan: &RunRow) -> Start {
     if let Some(reason) = moved(world, survey, stack, plan) {
         return Start::Stale(reason);
     }
-    // The world holds the plan with what it says.
-    let Some(plan) = world.runs.iter().find(|row| row.id == plan.id) else {
-        return Start::Stale("its plan is not known any more".to_owned());
-    };
-    Start::Judged(gates::judge(world, survey, stack, plan))
+    Start::Judged(Box::new(gates::judge(world, survey, stack, plan)))
 }
 
 fn closed(state: PullState) -> Option<&'static str> {
