@@ -13,6 +13,7 @@ mod errors;
 mod log;
 mod pages;
 mod reads;
+pub mod state;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -37,6 +37,9 @@ use crate::seal::{Seal, SealError};
 use crate::store::states::{StackRow, VersionRow};
 use crate::store::{Conn, Store, StoreError, states};
 
+/// The origin of a version that says that there is no state any more.
+const REMOVAL: &str = "removal";
+
 /// Why a state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
@@ -148,6 +151,8 @@ pub enum Origin {
         /// Its number.
         from: i64,
     },
+    /// There is no state any more: the version has no content.
+    Removal,
     /// A refused version, made the head by a person.
     Promote {
         /// Its number.
@@ -209,7 +214,7 @@ pub struct StackState {
     pub stack: StackName,
     /// The newest apply that was granted.
     pub epoch: i64,
-    /// The state; `None` before the first write.
+    /// The state; `None` before the first write and after a removal.
     pub head: Option<Version>,
     /// Who holds the lock.
     pub lock: Option<Holder>,
@@ -263,14 +268,14 @@ impl States {
     pub async fn head(&self, repo: RepoId, stack: &StackName) -> Result<Option<Version>, StateError> {
         let mut tx = self.store.snapshot().await?;
         let Some(row) = states::find(&mut tx, repo, stack).await? else { return Ok(None) };
-        Ok(head_row(&mut tx, &row).await?.map(|head| version(head, row.head.as_deref())))
+        Ok(state_row(&mut tx, &row).await?.map(|head| version(head, row.head.as_deref())))
     }
 
     /// The state of a stack: its newest version and its bytes; `None` when there is no state.
     pub async fn current(&self, repo: RepoId, stack: &StackName) -> Result<Option<(Version, Bytes)>, StateError> {
         let mut tx = self.store.snapshot().await?;
         let Some(row) = states::find(&mut tx, repo, stack).await? else { return Ok(None) };
-        let Some(head) = head_row(&mut tx, &row).await? else { return Ok(None) };
+        let Some(head) = state_row(&mut tx, &row).await? else { return Ok(None) };
         drop(tx);
         let bytes = self.content(repo, stack, &head).await?;
         Ok(Some((version(head, row.head.as_deref()), bytes)))
@@ -343,8 +348,13 @@ async fn head_row(conn: &mut Conn, row: &StackRow) -> Result<Option<VersionRow>,
     Ok(newest)
 }
 
+/// The head's row, unless the state was removed.
+async fn state_row(conn: &mut Conn, row: &StackRow) -> Result<Option<VersionRow>, StateError> {
+    Ok(head_row(conn, row).await?.filter(|head| head.origin != REMOVAL))
+}
+
 async fn stack_state(conn: &mut Conn, row: StackRow) -> Result<StackState, StateError> {
-    let head = head_row(conn, &row).await?.map(|head| version(head, row.head.as_deref()));
+    let head = state_row(conn, &row).await?.map(|head| version(head, row.head.as_deref()));
     let lock = match &row.lock {
         Some(held) => Some(lock::holder(conn, held).await?),
         None => None,
@@ -362,6 +372,7 @@ fn version(row: VersionRow, head: Option<&str>) -> Version {
     let from = row.source.unwrap_or_default();
     let origin = match row.origin.as_str() {
         "import" => Origin::Import,
+        REMOVAL => Origin::Removal,
         "rollback" => Origin::Rollback { from },
         "promote" => Origin::Promote { from },
         _ => Origin::Write,

@@ -17,6 +17,7 @@ use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::Inbox;
 use reconciler::logs::Logs;
 use reconciler::seal::Seal;
+use reconciler::states::States;
 use reconciler::store::Store;
 use reconciler::views::Views;
 use secrecy::SecretString;
@@ -135,11 +136,12 @@ impl Server {
         let address = http.as_ref().map(|http| http.listener.local_addr()).transpose()?;
         let public_url = public_url.or_else(|| address.map(|it| format!("http://{it}"))).unwrap_or_default();
         let inbox = Inbox::new(store.clone(), clock.clone());
+        let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
+        let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
         let (stop, stopped) = watch::channel(false);
 
         let mut running = None;
         if let Some(work) = work {
-            let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
             let owner = ids.uuid(clock.now()).to_string();
             let settings = EngineSettings {
                 public_url: public_url.clone(),
@@ -157,7 +159,8 @@ impl Server {
 
         let mut serving = JoinSet::new();
         if let Some(http) = http {
-            let router = routes(&http, &store, seal, &public_url, inbox.clone(), clock.clone());
+            let pages = routes(&http, &store, seal, &public_url, inbox.clone(), clock.clone());
+            let router = pages.merge(web::state::router(states));
             let mut stopped = stopped;
             let until = async move {
                 // An error is a server that is gone, which stops it too.

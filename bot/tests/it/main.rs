@@ -7,6 +7,7 @@ mod github;
 mod preview;
 mod serving;
 mod source;
+mod state;
 mod tidy;
 mod town;
 mod webhook;

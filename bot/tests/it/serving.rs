@@ -1,7 +1,7 @@
 //! The server as a process would have it, started in this one: pages, health, the lock, the drain, a real plan.
 
 pub(crate) mod octokit;
-mod process;
+pub(crate) mod process;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -12,7 +12,7 @@ use super::document::{self, Document, DocumentError, StateOutput};
 use super::judge::Verdict;
 use super::lock::must_be_free;
 use super::write::Draft;
-use super::{StateError, States, Version, head_row, version};
+use super::{REMOVAL, StateError, States, Version, head_row, version};
 use crate::store::states;
 use crate::store::states::{StackRow, VersionRow};
 
@@ -72,6 +72,9 @@ impl States {
         let unfit = |why| StateError::Unfit { stack: stack.clone(), number, why };
         if row.kind == "orphan" {
             return Err(unfit("never was the state; promote it instead"));
+        }
+        if row.origin == REMOVAL {
+            return Err(unfit("says that there is no state; there is nothing to bring back"));
         }
         if head.as_deref() == Some(row.id.as_str()) {
             return Err(unfit("is the state already"));
@@ -198,7 +201,7 @@ impl States {
 
 /// Only the next state of the same lineage follows by itself.
 fn follows(stack: &StackName, head: &VersionRow, document: &Document) -> Result<(), StateError> {
-    if head.lineage != document.lineage {
+    if head.lineage != document.lineage && head.origin != REMOVAL {
         let why = format!("its lineage is {}, and the stack's is {}", document.lineage, head.lineage);
         return Err(conflict(stack, &why));
     }

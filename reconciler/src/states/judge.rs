@@ -5,6 +5,7 @@
 
 use model::id::RunId;
 
+use super::REMOVAL;
 use super::document::Document;
 use crate::store::states::{StackRow, VersionRow};
 
@@ -90,11 +91,8 @@ pub(super) fn judge(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRo
 }
 
 fn refusal(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRow>) -> Option<Refusal> {
-    if offer.ended {
-        return Some(Refusal::Ended);
-    }
-    if offer.epoch != stack.epoch {
-        return Some(Refusal::OldEpoch);
+    if let Some(refusal) = late(offer.ended, offer.epoch, stack) {
+        return Some(refusal);
     }
     match (&stack.lock, offer.lock) {
         (None, _) | (_, None) => return Some(Refusal::NotLocked),
@@ -105,10 +103,33 @@ fn refusal(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRow>) -> Op
     }
     let (head, document) = (head?, offer.document);
     if head.lineage != document.lineage {
+        if head.origin == REMOVAL {
+            return None;
+        }
         return Some(Refusal::Lineage { expected: head.lineage.clone(), found: document.lineage.clone() });
     }
     if document.serial < head.serial {
         return Some(Refusal::OldSerial { head: head.serial, found: document.serial });
     }
     (document.serial == head.serial).then_some(Refusal::SerialTaken { serial: head.serial })
+}
+
+/// Does it come after the end of its run, or of its turn?
+fn late(ended: bool, epoch: i64, stack: &StackRow) -> Option<Refusal> {
+    if ended {
+        return Some(Refusal::Ended);
+    }
+    (epoch != stack.epoch).then_some(Refusal::OldEpoch)
+}
+
+/// Why the state cannot be removed now by this run.
+pub(super) fn removal(run: RunId, ended: bool, epoch: i64, stack: &StackRow) -> Option<Refusal> {
+    if let Some(refusal) = late(ended, epoch, stack) {
+        return Some(refusal);
+    }
+    match &stack.lock {
+        Some(held) if held.run == Some(run) => None,
+        Some(held) => Some(Refusal::OtherLock { holder: held.id.clone() }),
+        None => Some(Refusal::NotLocked),
+    }
 }

@@ -133,8 +133,8 @@ impl States {
         Ok(tx.commit().await.map_err(StoreError::from)?)
     }
 
-    /// Releases the lock that the run holds under this id, or finds that it was released.
-    pub async fn unlock(&self, grant: &Grant, id: &str) -> Result<(), LockError> {
+    /// Releases the lock that the run holds under this id (`None`: whichever it holds), or finds that it was released.
+    pub async fn unlock(&self, grant: &Grant, id: Option<&str>) -> Result<(), LockError> {
         if grant.access == Access::Read {
             return Err(LockError::ReadOnly);
         }
@@ -144,12 +144,12 @@ impl States {
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, grant.repo, &grant.stack).await?;
         match &row.lock {
-            Some(held) if held.id == id && held.run == Some(grant.run) => {
+            Some(held) if id.is_none_or(|id| held.id == id) && held.run == Some(grant.run) => {
                 states::unlock(&mut tx, grant.repo, &grant.stack).await?;
                 Ok(tx.commit().await.map_err(StoreError::from)?)
             }
             None => Ok(()),
-            Some(_) if row.released.as_deref() == Some(id) => Ok(()),
+            Some(_) if id.is_some() && row.released.as_deref() == id => Ok(()),
             Some(held) => Err(LockError::Held(Box::new(holder(&mut tx, held).await?))),
         }
     }

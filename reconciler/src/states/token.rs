@@ -49,6 +49,16 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// The repository.
+    pub fn repo(&self) -> RepoId {
+        self.repo
+    }
+
+    /// The stack.
+    pub fn stack(&self) -> &StackName {
+        &self.stack
+    }
+
     /// May it read the state now?
     pub fn may_read(&self) -> bool {
         !self.ended

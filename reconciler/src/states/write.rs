@@ -10,8 +10,10 @@ use model::id::{RepoId, RunId, StackName};
 use ring::digest;
 
 use super::document::Document;
-use super::judge::{Offer, Refusal, Verdict, judge};
-use super::{Access, Grant, StateError, States, Version, actor, binding, blob_key, head_row, version};
+use super::judge::{self, Offer, Refusal, Verdict, judge};
+use super::{
+    Access, Grant, REMOVAL, StateError, States, Version, actor, binding, blob_key, head_row, state_row, version,
+};
 use crate::store::states::{StackRow, VersionRow};
 use crate::store::{Conn, StoreError, states};
 
@@ -86,6 +88,31 @@ impl States {
             None => Written::Head(version(row, Some(&id))),
             Some(refusal) => Written::Kept { refusal, version: version(row, None) },
         })
+    }
+
+    /// Says as a run that there is no state any more. Its versions stay, and one of them can be brought back.
+    pub async fn remove(&self, grant: &Grant) -> Result<(), StateError> {
+        let Access::Write { epoch } = grant.access else { return Err(StateError::ReadOnly) };
+        let (repo, stack) = (grant.repo, &grant.stack);
+        let mut tx = self.store.write().await?;
+        let row = states::hold(&mut tx, repo, stack).await?;
+        let head = state_row(&mut tx, &row).await?;
+        let actor = actor(&mut tx, grant.run).await?;
+        drop(tx);
+        let Some(head) = head else { return Ok(()) };
+        let refusal = |row: &StackRow| judge::removal(grant.run, grant.ended, epoch, row);
+        if let Some(refusal) = refusal(&row) {
+            return Err(StateError::Conflict { stack: stack.clone(), why: refusal.to_string() });
+        }
+        // The serial is taken already: what follows in this lineage is above it.
+        let document = Document { lineage: head.lineage, serial: head.serial, encrypted: false, tool: None };
+        let draft = Draft { run: Some((grant.run, epoch)), ..Draft::new(document, Bytes::new(), REMOVAL, actor) };
+        let unmoved = |now: &StackRow, _: Option<&VersionRow>| match now.head == row.head && refusal(now).is_none() {
+            true => Verdict::Accept,
+            false => Verdict::Moved,
+        };
+        self.keep(repo, stack, &draft, &unmoved).await?;
+        Ok(())
     }
 
     /// Stores a draft as it is judged. Judged is twice: before the bytes are stored, and by what is there then.

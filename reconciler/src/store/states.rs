@@ -297,7 +297,7 @@ pub(crate) async fn abandoned(
     db::all(conn, query).await?.iter().map(read_version).collect()
 }
 
-/// The highest serial that any kept version of the lineage has, but those of this content.
+/// The highest serial that any kept state of the lineage has, but those of this content.
 pub(crate) async fn highest_serial(
     conn: &mut Conn,
     repo: RepoId,
@@ -306,7 +306,7 @@ pub(crate) async fn highest_serial(
     except: &str,
 ) -> Result<Option<i64>, StoreError> {
     let query = sql("select serial from state_versions where repo=$1 and stack=$2 and lineage=$3 \
-         and kind<>'pending' and digest<>$4 order by serial desc limit 1");
+         and kind<>'pending' and origin<>'removal' and digest<>$4 order by serial desc limit 1");
     let query = query.bind(repo.get()).bind(stack.to_string()).bind(lineage.to_owned()).bind(except.to_owned());
     db::optional(conn, query).await?.map(|row| int(&row, "serial")).transpose()
 }

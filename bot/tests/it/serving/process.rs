@@ -24,16 +24,16 @@ fn ended(dir: &Path, settings: &str) -> (Option<i32>, String) {
 }
 
 /// A server that runs; killed when it is dropped.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub(super) url: String,
+    pub(crate) url: String,
     log: BufReader<std::process::ChildStderr>,
     said: String,
 }
 
 impl Running {
     /// Reads the log until it listens.
-    pub(super) fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = buildit(args).stderr(Stdio::piped()).spawn().expect("it starts");
         let log = child.stderr.take().map(BufReader::new);
         let mut server = Self { child, url: String::new(), log: log.expect("piped"), said: String::new() };
@@ -50,8 +50,14 @@ impl Running {
         server
     }
 
+    /// As on SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
     #[expect(clippy::disallowed_methods, reason = "an operator stops it by a signal")]
-    pub(super) fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
         let mut rest = String::new();

@@ -6,9 +6,9 @@
 mod commands;
 mod delivering;
 mod killing;
-mod machine;
+pub(crate) mod machine;
 mod opening;
-mod real;
+pub(crate) mod real;
 mod replicas;
 mod running;
 mod server;

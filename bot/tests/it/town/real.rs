@@ -15,7 +15,7 @@ use super::server::BOUND;
 use super::{Plan, Town, main_tf};
 
 /// The program, when this machine has it.
-fn program(tool: Tool) -> Option<PathBuf> {
+pub(crate) fn program(tool: Tool) -> Option<PathBuf> {
     let named = match tool {
         Tool::OpenTofu => std::env::var_os("BUILDIT_TOFU").map(PathBuf::from),
         Tool::Terraform => None,

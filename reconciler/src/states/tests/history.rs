@@ -15,7 +15,7 @@ async fn three(lab: &Lab) {
     for (serial, what) in [(1, "a"), (2, "b"), (5, "c")] {
         assert!(matches!(lab.write(&apply, state(serial, what)).await, Written::Head(_)));
     }
-    lab.states.unlock(&apply, "LOCK").await.unwrap();
+    lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
 }
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn a_rollback_is_a_new_version_above_all_serials() {
         let told = |error: StateError| error.to_string();
         let locked = told(lab.states.rollback(REPO, &net(), 1, "ana").await.unwrap_err());
         assert!(locked.starts_with("the state of infra/net is locked by run "), "{locked}");
-        lab.states.unlock(&apply, "LOCK").await.unwrap();
+        lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
         for (number, why) in [
             (6, "version 6 of infra/net is the state already"),
             (4, "version 4 of infra/net never was the state; promote it instead"),
@@ -59,7 +59,7 @@ async fn a_refused_version_is_promoted_by_a_person() {
         let old = lab.apply(run(2)).await;
         lab.granted(run(3)).await;
         lab.write(&old, state(6, "late")).await;
-        lab.states.unlock(&old, "LOCK").await.unwrap();
+        lab.states.unlock(&old, Some("LOCK")).await.unwrap();
         let promoted = lab.states.promote(REPO, &net(), 4, "ana").await.unwrap();
         assert_eq!((promoted.serial, promoted.origin), (7, Origin::Promote { from: 4 }));
         assert_eq!(lab.now().await, Some((7, "late".to_owned())));
@@ -81,7 +81,7 @@ async fn encrypted_states_are_kept_as_they_are() {
         lab.write(&apply, encrypted(2, "BB")).await;
         lab.granted(run(2)).await;
         lab.write(&apply, encrypted(3, "CC")).await;
-        lab.states.unlock(&apply, "LOCK").await.unwrap();
+        lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
         let (head, bytes) = lab.states.current(REPO, &net()).await.unwrap().unwrap();
         assert_eq!((head.serial, head.encrypted, bytes), (2, true, encrypted(2, "BB")));
         // No other content ever had serial 3; but 1 cannot come back without OpenTofu.
@@ -141,7 +141,7 @@ async fn a_person_forces_the_lock_of_a_run_that_has_ended() {
         // Whatever is still alive of the holder changes nothing.
         assert!(matches!(lab.write(&dead, state(1, "late")).await, Written::Kept { .. }));
         assert_eq!(lab.now().await, None);
-        lab.states.unlock(&dead, "LOCK").await.expect("its lock is gone, which is what it wants");
+        lab.states.unlock(&dead, Some("LOCK")).await.expect("its lock is gone, which is what it wants");
         let next = lab.apply(run(2)).await;
         assert!(matches!(lab.write(&next, state(1, "a")).await, Written::Head(_)));
     }
@@ -164,5 +164,26 @@ async fn stacks_are_listed_with_lock_and_freeze() {
         States::freeze(&mut tx, REPO, net_ref(), None).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(lab.states.stack(REPO, net_ref()).await.unwrap().unwrap().frozen, None);
+    }
+}
+
+#[tokio::test]
+async fn a_removed_state_is_none_until_another_begins_or_it_is_brought_back() {
+    for lab in labs("state_removed").await {
+        let apply = lab.apply(run(1)).await;
+        lab.states.remove(&apply).await.expect("there is none");
+        lab.write(&apply, state(1, "a")).await;
+        let mut other = apply.clone();
+        other.run = run(2);
+        assert!(matches!(lab.states.remove(&other).await, Err(StateError::Conflict { .. })), "another holds the lock");
+        lab.states.remove(&apply).await.unwrap();
+        lab.states.remove(&apply).await.expect("asked again");
+        assert_eq!((lab.now().await, lab.states.head(REPO, &net()).await.unwrap()), (None, None));
+        let versions = lab.states.versions(REPO, &net()).await.unwrap();
+        assert_eq!(versions.iter().map(|it| it.origin).collect::<Vec<_>>(), [Origin::Removal, Origin::Write]);
+        assert!(matches!(lab.write(&apply, state(1, "a")).await, Written::Kept { .. }), "its serial was seen");
+        lab.states.unlock(&apply, None).await.unwrap();
+        let back = lab.states.rollback(REPO, &net(), 1, "ana").await.unwrap();
+        assert_eq!((back.serial, lab.now().await), (2, Some((2, "a".to_owned()))));
     }
 }

@@ -62,7 +62,7 @@ async fn an_older_apply_changes_nothing_and_what_it_writes_is_kept() {
         // It still holds the lock, and says so; then it lets go, and may not take it again.
         let held = lab.states.lock(&new, &lock_info("MINE")).await.unwrap_err();
         assert!(matches!(&held, LockError::Held(holder) if holder.run == Some(run(1))), "{held}");
-        lab.states.unlock(&old, "LOCK").await.unwrap();
+        lab.states.unlock(&old, Some("LOCK")).await.unwrap();
         assert!(matches!(lab.states.lock(&old, &lock_info("LOCK")).await, Err(LockError::Over)));
         lab.states.lock(&new, &lock_info("MINE")).await.unwrap();
         let written = lab.states.write(&new, Some("MINE"), state(2, "b")).await.unwrap();
@@ -100,12 +100,15 @@ async fn locks_are_idempotent_by_id_and_tell_their_holder() {
         tx.commit().await.unwrap();
         let thief = lab.grant(&token).await;
         assert!(matches!(lab.states.lock(&thief, &lock_info("LOCK")).await, Err(LockError::Held(_))));
-        assert!(matches!(lab.states.unlock(&thief, "LOCK").await, Err(LockError::Held(_))));
-        assert!(matches!(lab.states.unlock(&apply, "SECOND").await, Err(LockError::Held(_))));
-        lab.states.unlock(&apply, "LOCK").await.unwrap();
-        lab.states.unlock(&apply, "LOCK").await.unwrap();
+        assert!(matches!(lab.states.unlock(&thief, Some("LOCK")).await, Err(LockError::Held(_))));
+        assert!(matches!(lab.states.unlock(&apply, Some("SECOND")).await, Err(LockError::Held(_))));
+        assert!(matches!(lab.states.unlock(&thief, None).await, Err(LockError::Held(_))));
+        lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
+        lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
+        lab.states.lock(&apply, &lock_info("LOCK")).await.unwrap();
+        lab.states.unlock(&apply, None).await.expect("whichever it holds");
         lab.states.lock(&apply, &lock_info("SECOND")).await.unwrap();
-        lab.states.unlock(&apply, "LOCK").await.expect("a late repetition of what was released");
+        lab.states.unlock(&apply, Some("LOCK")).await.expect("a late repetition of what was released");
         assert!(lab.states.lock(&apply, &lock_info("LOCK")).await.is_err(), "SECOND is still held");
     }
 }
@@ -121,7 +124,7 @@ async fn tokens_are_of_one_run_and_one_stack_and_end_with_the_run() {
         let grant = lab.grant(&read).await;
         assert!(matches!(lab.states.write(&grant, None, state(1, "a")).await, Err(StateError::ReadOnly)));
         assert!(matches!(lab.states.lock(&grant, &lock_info("L")).await, Err(LockError::ReadOnly)));
-        assert!(matches!(lab.states.unlock(&grant, "L").await, Err(LockError::ReadOnly)));
+        assert!(matches!(lab.states.unlock(&grant, Some("L")).await, Err(LockError::ReadOnly)));
         let elsewhere = StackName::parse("infra/other").unwrap();
         for (repo, stack, token) in [
             (REPO, &elsewhere, read.expose_secret()),
@@ -154,7 +157,7 @@ async fn what_an_ended_run_still_writes_is_kept_for_an_hour() {
         let late = lab.grant(&token).await;
         assert!(!late.may_read());
         assert_eq!(refusal(&lab.write(&late, state(1, "late")).await), (1, &Refusal::Ended));
-        assert!(matches!(lab.states.unlock(&late, "LOCK").await, Err(LockError::Over)));
+        assert!(matches!(lab.states.unlock(&late, Some("LOCK")).await, Err(LockError::Over)));
         lab.pass(1);
         let gone = lab.states.authenticate(REPO, &net(), token.expose_secret()).await;
         assert!(matches!(gone, Err(TokenError::Unknown)), "{gone:?}");
