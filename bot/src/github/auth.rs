@@ -120,6 +120,12 @@ pub(crate) enum Scope {
     Comments,
     /// `git fetch`.
     Git,
+    /// Commit statuses.
+    Statuses,
+    /// Members of teams.
+    Members,
+    /// Classic branch protection.
+    Administration,
 }
 
 impl Scope {
@@ -131,6 +137,9 @@ impl Scope {
             Scope::Checks => serde_json::json!({"checks": "write", "metadata": "read"}),
             Scope::Comments => serde_json::json!({"metadata": "read", "pull_requests": "write"}),
             Scope::Git => serde_json::json!({"contents": "read", "metadata": "read"}),
+            Scope::Statuses => serde_json::json!({"metadata": "read", "statuses": "read"}),
+            Scope::Members => serde_json::json!({"members": "read", "metadata": "read"}),
+            Scope::Administration => serde_json::json!({"administration": "read", "metadata": "read"}),
         }
     }
 }

@@ -368,6 +368,13 @@ fn classify(what: &str, status: StatusCode, headers: &HeaderMap, message: &str, 
                 ),
             }
         }
+        // A token is asked for with the rights of one purpose; GitHub gives none with less.
+        422 if what.contains("access_tokens") => ForgeError::Denied {
+            message: format!(
+                "{}; did the organisation accept this permission of the App?",
+                said("no such token (422)")
+            ),
+        },
         401 => ForgeError::Passing { message: said("the token was refused (401); a new one is minted") },
         403 => ForgeError::Denied {
             message: format!(

@@ -44,9 +44,7 @@ impl ForgeRead for GitHub {
     }
 
     async fn pull(&self, repo: &RepoSnapshot, number: PullNumber) -> Result<PullSnapshot, ForgeError> {
-        let path = format!("/repos/{}/pulls/{number}", repo.name);
-        let answer = self.call(Who::Repo(repo, Scope::Read), Method::GET, &path, None).await?;
-        pull(repo.id, shape::read("the pull request", answer.body)?)
+        self.read_pull(repo, number).await.map(|read| read.snapshot)
     }
 
     async fn open_pulls(&self, repo: &RepoSnapshot) -> Result<Vec<PullListing>, ForgeError> {
@@ -150,7 +148,25 @@ impl ForgeRead for GitHub {
     }
 }
 
+/// A pull request with what only its own page tells.
+pub(super) struct ReadPull {
+    pub(super) snapshot: PullSnapshot,
+    /// "clean", "blocked", "behind", …
+    pub(super) mergeable_state: String,
+    /// How many commits it has.
+    pub(super) commits: u64,
+}
+
 impl GitHub {
+    /// A pull request now.
+    pub(super) async fn read_pull(&self, repo: &RepoSnapshot, number: PullNumber) -> Result<ReadPull, ForgeError> {
+        let path = format!("/repos/{}/pulls/{number}", repo.name);
+        let answer = self.call(Who::Repo(repo, Scope::Read), Method::GET, &path, None).await?;
+        let it: shape::Pull = shape::read("the pull request", answer.body)?;
+        let (mergeable_state, commits) = (it.mergeable_state.clone(), it.commits);
+        Ok(ReadPull { snapshot: pull(repo.id, it)?, mergeable_state, commits })
+    }
+
     /// Comments of a pull request that changed since then, as REST lists them.
     pub(super) async fn list_comments(
         &self,
@@ -165,7 +181,7 @@ impl GitHub {
 }
 
 /// Escapes a text as one path segment; `/` stays, as GitHub's branch routes want it.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::new();
     for byte in text.bytes() {
@@ -179,7 +195,7 @@ fn escaped(text: &str) -> String {
     out
 }
 
-fn person(user: Option<shape::User>) -> (String, bool) {
+pub(super) fn person(user: Option<shape::User>) -> (String, bool) {
     // GitHub shows a deleted account as "ghost".
     user.map_or(("ghost".to_owned(), false), |user| {
         let bot = user.kind == "Bot";

@@ -90,6 +90,11 @@ pub(crate) struct Pull {
     pub(crate) merge_commit_sha: Option<String>,
     #[serde(default)]
     pub(crate) mergeable: Option<bool>,
+    /// Lists do not tell.
+    #[serde(default)]
+    pub(crate) mergeable_state: String,
+    #[serde(default)]
+    pub(crate) commits: u64,
     #[serde(default)]
     pub(crate) labels: Vec<Label>,
     pub(crate) updated_at: String,
