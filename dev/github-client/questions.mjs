@@ -16,7 +16,8 @@ function wrong({ query, variables, data }) {
   // The answer is played back through the schema: what does not fit its types is an error or is missing.
   // Where no type was asked for, any that is possible has the fields that could be asked for.
   const typeResolver = (value, context, info, abstract) => value.__typename ?? github.getPossibleTypes(abstract)[0].name;
-  const played = execute({ schema: github, document, variableValues: variables, rootValue: data, typeResolver });
+  const fieldResolver = (source, args, context, info) => source[info.path.key];
+  const played = execute({ schema: github, document, variableValues: variables, rootValue: data, typeResolver, fieldResolver });
   if (played.errors) return played.errors.map((error) => `the answer: ${error.message}`);
   return isDeepStrictEqual(plain(played.data), data) ? [] : [`the answer has more than was asked: ${JSON.stringify(data)}`];
 }

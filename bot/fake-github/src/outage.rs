@@ -49,7 +49,7 @@ impl Outages {
     }
 }
 
-fn concerns(route: &str, method: &str, path: &str) -> bool {
+pub(crate) fn concerns(route: &str, method: &str, path: &str) -> bool {
     let git = path.contains(".git/");
     let below = path.strip_prefix("/api/v3");
     match route {

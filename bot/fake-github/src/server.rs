@@ -14,7 +14,8 @@ use bytes::Bytes;
 use crate::git_http::{self, GitRequest};
 use crate::model::Model;
 use crate::outage::{self, Fault};
-use crate::rest::{self, Incoming};
+use crate::rest::{self, Incoming, Pages};
+use crate::surprise;
 use crate::view::{self, Page};
 use crate::webhook::Http;
 
@@ -48,6 +49,7 @@ async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Respon
     let Ok(body) = to_bytes(body, LIMIT).await else { return plain(413, "too large") };
     let (struck, now) = {
         let mut model = shared.model();
+        surprise::happen(&mut model, head.method.as_str(), head.uri.path());
         (outage::strike(&mut model, head.method.as_str(), head.uri.path()), model.now())
     };
     match struck {
@@ -149,7 +151,7 @@ async fn api(shared: Arc<Shared>, incoming: Incoming) -> Response {
         model.requests += 1;
         let id = format!("FAKE:{:06}", model.requests);
         let outcome = rest::answer(&mut model, &incoming);
-        let link = outcome.pages.and_then(|(page, last)| links(&model.api(), &incoming, page, last));
+        let link = outcome.pages.as_ref().and_then(|pages| links(&model.api(), &incoming, pages));
         (id, outcome, link)
     })
     .await;
@@ -227,24 +229,30 @@ pub(crate) fn pairs(query: &str) -> BTreeMap<String, String> {
 }
 
 /// GitHub's `Link` header; `None` when there is one page only.
-fn links(api: &str, incoming: &Incoming, page: usize, last: usize) -> Option<String> {
-    let address = |page: usize| {
-        let others = incoming.query.iter().filter(|(name, _)| *name != "page");
+fn links(api: &str, incoming: &Incoming, pages: &Pages) -> Option<String> {
+    let address = |name: &str, value: &str| {
+        let others = incoming.query.iter().filter(|(other, _)| *other != name);
         let mut query: Vec<String> =
             others.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        query.push(format!("page={page}"));
+        query.push(format!("{name}={}", encoded(value)));
         format!("{api}{}?{}", incoming.path, query.join("&"))
     };
     let mut all = Vec::new();
-    if page > 1 {
-        all.push(format!("<{}>; rel=\"prev\"", address(page - 1)));
-    }
-    if page < last {
-        all.push(format!("<{}>; rel=\"next\"", address(page + 1)));
-        all.push(format!("<{}>; rel=\"last\"", address(last)));
-    }
-    if page > 1 {
-        all.push(format!("<{}>; rel=\"first\"", address(1)));
+    match pages {
+        Pages::After(cursor) => all.push(format!("<{}>; rel=\"next\"", address("after", cursor))),
+        Pages::Numbered(page, last) => {
+            let number = |page: usize| address("page", &page.to_string());
+            if *page > 1 {
+                all.push(format!("<{}>; rel=\"prev\"", number(page - 1)));
+            }
+            if page < last {
+                all.push(format!("<{}>; rel=\"next\"", number(page + 1)));
+                all.push(format!("<{}>; rel=\"last\"", number(*last)));
+            }
+            if *page > 1 {
+                all.push(format!("<{}>; rel=\"first\"", number(1)));
+            }
+        }
     }
     (!all.is_empty()).then(|| all.join(", "))
 }

@@ -239,11 +239,7 @@ fn scene_key(app: u64) -> AppKey {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "GitHub's schema is read by a node program")]
 async fn graphql_questions_and_answers_are_githubs() {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-
     let Some(folder) = crate::serving::octokit::client() else { return };
     let scene = scene().await;
     let number = u64::try_from(scene.number.get()).expect("positive");
@@ -254,8 +250,16 @@ async fn graphql_questions_and_answers_are_githubs() {
     assert_eq!(seen.iter().map(|it| it.edited).collect::<Vec<_>>(), [false, true]);
     let first = model::id::CommentId::new(i64::try_from(first).expect("small"));
     scene.forge.minimize(&scene.repo, first).await.expect("hidden");
+    hold_against_githubs_schema(&folder, &scene.double);
+}
 
-    let questions = serde_json::to_vec(&scene.double.questions()).expect("JSON");
+/// Every question that was asked and its answer, by GitHub's own schema.
+#[expect(clippy::disallowed_methods, reason = "GitHub's schema is read by a node program")]
+pub(crate) fn hold_against_githubs_schema(folder: &std::path::Path, double: &FakeGitHub) {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let questions = serde_json::to_vec(&double.questions()).expect("JSON");
     let mut node = Command::new("node")
         .arg(folder.join("questions.mjs"))
         .stdin(Stdio::piped())

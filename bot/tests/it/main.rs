@@ -3,6 +3,7 @@
 
 mod clone;
 mod explain;
+mod facts;
 mod github;
 mod preview;
 mod serving;

@@ -1,7 +1,10 @@
 //! Owns `/api/graphql`: the few questions that REST cannot answer (last edits, minimised comments), strictly.
 //! A field that the double does not have is an error as GitHub gives it, and is recorded.
 
+mod mutation;
+mod page;
 mod parse;
+mod pull;
 
 use serde_json::{Map, Value, json};
 
@@ -10,6 +13,7 @@ use crate::model::Model;
 use crate::model::account::{Caller, Kind};
 use crate::rest::Refusal;
 use crate::shape::{from_node, node};
+use page::Page;
 use parse::Selection;
 
 /// A thing that fields are asked of.
@@ -20,12 +24,16 @@ enum Thing {
     Repository(u64),
     Pull(u64, u64),
     Comment(u64, u64),
+    Thread(u64, u64, u64),
+    /// A commit as a part of a pull request.
+    PullCommit(u64, String),
+    Commit(u64, String),
     Actor(u64),
-    /// A page of comments: repository, ids on it, whether more follow, the total.
-    Comments(u64, Vec<u64>, bool, usize),
+    Page(Page),
     /// An object whose fields are there already.
     Ready(&'static str, Map<String, Value>),
-    Minimized(u64, u64),
+    /// What a mutation answers.
+    Done(mutation::Payload, Box<Thing>),
 }
 
 impl Thing {
@@ -36,9 +44,12 @@ impl Thing {
             Thing::Repository(_) => "Repository",
             Thing::Pull(..) => "PullRequest",
             Thing::Comment(..) => "IssueComment",
-            Thing::Comments(..) => "IssueCommentConnection",
+            Thing::Thread(..) => "PullRequestReviewThread",
+            Thing::PullCommit(..) => "PullRequestCommit",
+            Thing::Commit(..) => "Commit",
+            Thing::Page(page) => page.kind,
             Thing::Ready(kind, _) => kind,
-            Thing::Minimized(..) => "MinimizeCommentPayload",
+            Thing::Done(payload, _) => payload.kind,
             Thing::Actor(id) => match model.accounts.get(id).map(|it| it.kind) {
                 Some(Kind::Bot) => "Bot",
                 Some(Kind::Organization) => "Organization",
@@ -150,27 +161,21 @@ fn field(
 ) -> Result<Found, String> {
     let found = match thing {
         Thing::Query => query(model, caller, name, arguments)?,
-        Thing::Mutation => mutation(model, caller, name, arguments)?,
-        Thing::Repository(id) => repository(model, *id, name, arguments),
-        Thing::Pull(repository, number) => pull(model, *repository, *number, name, arguments)?,
+        Thing::Mutation => mutation::run(model, caller, name, arguments)?,
+        Thing::Repository(id) => repository(model, caller, *id, name, arguments)?,
+        Thing::Pull(repository, number) => pull::field(model, caller, (*repository, *number), name, arguments)?,
         Thing::Comment(repository, id) => comment(model, *repository, *id, name),
         Thing::Actor(id) if name == "login" => Some(Found::Value(json!(model.login(*id)))),
         Thing::Actor(_) => None,
-        Thing::Comments(repository, ids, more, total) => match name {
-            "nodes" => Some(Found::Things(ids.iter().map(|id| Some(Thing::Comment(*repository, *id))).collect())),
-            "totalCount" => Some(Found::Value(json!(total))),
-            "pageInfo" => {
-                let info = json!({"hasNextPage": more, "endCursor": ids.last().map(u64::to_string)});
-                info.as_object().map(|info| Found::Thing(Some(Thing::Ready("PageInfo", info.clone()))))
-            }
-            _ => None,
-        },
+        Thing::Thread(repository, number, id) => pull::thread(model, *repository, *number, *id, name),
+        Thing::PullCommit(repository, sha) => {
+            (name == "commit").then(|| Found::Thing(Some(Thing::Commit(*repository, sha.clone()))))
+        }
+        Thing::Commit(repository, sha) => pull::commit(model, *repository, sha, name)?,
+        Thing::Page(page) => page.field(name),
         Thing::Ready(_, fields) => fields.get(name).cloned().map(Found::Value),
-        Thing::Minimized(repository, id) => match name {
-            "minimizedComment" | "unminimizedComment" => Some(Found::Thing(Some(Thing::Comment(*repository, *id)))),
-            "clientMutationId" => Some(Found::Value(Value::Null)),
-            _ => None,
-        },
+        Thing::Done(payload, thing) if name == payload.field => Some(Found::Thing(Some((**thing).clone()))),
+        Thing::Done(..) => (name == "clientMutationId").then_some(Found::Value(Value::Null)),
     };
     found.ok_or_else(|| format!("Field '{name}' doesn't exist on type '{}'", thing.kind(model)))
 }
@@ -223,139 +228,52 @@ fn by_node(model: &Model, caller: &Caller, id: &str) -> Result<Thing, String> {
     for it in model.repositories.values().filter(|it| sees(model, caller, it.id)) {
         let comment = from_node("IC", id).filter(|comment| it.comments.contains_key(comment));
         let pull = from_node("PR", id).and_then(|id| it.pulls.values().find(|pull| pull.id == id));
+        let thread = from_node("PRRT", id).and_then(|id| {
+            let holds = |pull: &&crate::model::pull::Pull| pull.threads.iter().any(|thread| thread.id == id);
+            it.pulls.values().find(holds).map(|pull| Thing::Thread(it.id, pull.number, id))
+        });
         found = found
             .or(comment.map(|comment| Thing::Comment(it.id, comment)))
-            .or(pull.map(|pull| Thing::Pull(it.id, pull.number)));
+            .or(pull.map(|pull| Thing::Pull(it.id, pull.number)))
+            .or(thread);
     }
     found.ok_or(format!("Could not resolve to a node with the global id of '{id}'"))
 }
 
-/// Who may hide a comment: an app that writes issues or pull requests, its author, or someone with write.
-fn may_minimize(model: &Model, caller: &Caller, repository: u64, comment: u64) -> bool {
-    match caller {
-        Caller::Installation { permissions, .. } => {
-            let writes = |name: &str| permissions.get(name).is_some_and(|level| level == "write");
-            crate::token::reaches(model, caller, repository) && (writes("issues") || writes("pull_requests"))
-        }
-        Caller::Person(id) => model.repository(repository).is_ok_and(|it| {
-            let own = it.comments.get(&comment).is_some_and(|comment| comment.author == *id);
-            own || model.role(*id, it) >= Some(crate::Role::Write)
-        }),
-        Caller::Anonymous | Caller::App(_) => false,
-    }
-}
-
-fn mutation(model: &mut Model, caller: &Caller, name: &str, arguments: &Arguments) -> Result<Option<Found>, String> {
-    let hide = match name {
-        "minimizeComment" => true,
-        "unminimizeComment" => false,
-        _ => return Ok(None),
-    };
-    let input = arguments
-        .get("input")
-        .and_then(Value::as_object)
-        .ok_or(format!("Field '{name}' is missing required arguments: input"))?;
-    if let Some(other) =
-        input.keys().find(|key| !["subjectId", "classifier", "clientMutationId"].contains(&key.as_str()))
-    {
-        return Err(format!("InputObject doesn't accept argument '{other}'"));
-    }
-    let subject = input.get("subjectId").and_then(Value::as_str).unwrap_or_default();
-    let Thing::Comment(repository, id) = by_node(model, caller, subject)? else {
-        return Err(format!("'{subject}' cannot be minimized"));
-    };
-    if !may_minimize(model, caller, repository, id) {
-        return Err("Resource not accessible by integration".into());
-    }
-    let reasons = ["ABUSE", "DUPLICATE", "OFF_TOPIC", "OUTDATED", "RESOLVED", "SPAM"];
-    let reason = input.get("classifier").and_then(Value::as_str).unwrap_or_default();
-    if hide && !reasons.contains(&reason) {
-        return Err(format!("Expected \"{reason}\" to be one of: {}", reasons.join(", ")));
-    }
-    let comment = model.comment_mut(repository, id).map_err(|error| error.to_string())?;
-    comment.minimized = hide.then(|| reason.to_lowercase().replace('_', "-"));
-    Ok(Some(Found::Thing(Some(Thing::Minimized(repository, id)))))
-}
-
-fn repository(model: &Model, id: u64, name: &str, arguments: &Arguments) -> Option<Found> {
-    let it = model.repository(id).ok()?;
-    Some(match name {
+fn repository(
+    model: &Model,
+    caller: &Caller,
+    id: u64,
+    name: &str,
+    arguments: &Arguments,
+) -> Result<Option<Found>, String> {
+    let Ok(it) = model.repository(id) else { return Ok(None) };
+    Ok(Some(match name {
         "id" => Found::Value(json!(node("R", id))),
         "databaseId" => Found::Value(json!(id)),
         "name" => Found::Value(json!(it.name)),
         "nameWithOwner" => Found::Value(json!(model.full_name(it))),
         "pullRequest" => {
-            let number = arguments.get("number").and_then(Value::as_u64).filter(|number| it.pulls.contains_key(number));
-            Found::Thing(number.map(|number| Thing::Pull(id, number)))
-        }
-        _ => return None,
-    })
-}
-
-fn pull(
-    model: &Model,
-    repository: u64,
-    number: u64,
-    name: &str,
-    arguments: &Arguments,
-) -> Result<Option<Found>, String> {
-    let Ok(it) = model.repository(repository) else { return Ok(None) };
-    let Ok(pull) = it.pull(number) else { return Ok(None) };
-    let state = if pull.merged_at.is_some() {
-        "MERGED"
-    } else if pull.is_open() {
-        "OPEN"
-    } else {
-        "CLOSED"
-    };
-    let value = match name {
-        "id" => json!(node("PR", pull.id)),
-        "databaseId" | "fullDatabaseId" => json!(pull.id),
-        "number" => json!(number),
-        "title" => json!(pull.title),
-        "body" => json!(pull.body.clone().unwrap_or_default()),
-        "state" => json!(state),
-        "isDraft" => json!(pull.draft),
-        "headRefOid" => json!(pull.head_sha),
-        "headRefName" => json!(pull.head_ref),
-        "baseRefOid" => json!(pull.base_sha),
-        "baseRefName" => json!(pull.base_ref),
-        "createdAt" => json!(rfc3339(pull.created_at)),
-        "updatedAt" => json!(rfc3339(pull.updated_at)),
-        "lastEditedAt" => json!(pull.last_edited_at.map(rfc3339)),
-        "author" => return Ok(Some(Found::Thing(Some(Thing::Actor(pull.author))))),
-        "comments" => {
-            return comments(model, repository, number, arguments).map(|found| Some(Found::Thing(Some(found))));
+            may_read(caller, &["pull_requests", "issues"])?;
+            let number = arguments.get("number").and_then(Value::as_u64).unwrap_or(0);
+            let found = it.pulls.contains_key(&number).then_some(Thing::Pull(id, number));
+            let gone = format!("Could not resolve to a PullRequest with the number of {number}.");
+            Found::Thing(Some(found.ok_or(gone)?))
         }
         _ => return Ok(None),
-    };
-    Ok(Some(Found::Value(value)))
+    }))
 }
 
-fn comments(model: &Model, repository: u64, number: u64, arguments: &Arguments) -> Result<Thing, String> {
-    let count = |name: &str| {
-        arguments.get(name).and_then(Value::as_u64).map(|count| usize::try_from(count).unwrap_or(usize::MAX))
-    };
-    let (first, last) = (count("first"), count("last"));
-    if first.or(last).is_none_or(|count| count > 100) {
-        return Err(
-            "You must provide a `first` or `last` value of at most 100 to properly paginate the `comments` connection."
-                .into(),
-        );
+/// An installation's token needs one of these permissions.
+fn may_read(caller: &Caller, permissions: &[&str]) -> Result<(), String> {
+    match caller {
+        Caller::Installation { permissions: granted, .. }
+            if !permissions.iter().any(|name| granted.contains_key(*name)) =>
+        {
+            Err("Resource not accessible by integration".into())
+        }
+        _ => Ok(()),
     }
-    let it = model.repository(repository).map_err(|error| error.to_string())?;
-    let all: Vec<u64> =
-        it.comments.values().filter(|comment| comment.number == number).map(|comment| comment.id).collect();
-    let after: u64 = arguments.get("after").and_then(Value::as_str).and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-    let total = all.len();
-    let mut page: Vec<u64> = all.into_iter().filter(|id| *id > after).collect();
-    let more = first.is_some_and(|first| page.len() > first);
-    if let Some(first) = first {
-        page.truncate(first);
-    } else if let Some(last) = last {
-        page = page.split_off(page.len().saturating_sub(last));
-    }
-    Ok(Thing::Comments(repository, page, more, total))
 }
 
 fn comment(model: &Model, repository: u64, id: u64, name: &str) -> Option<Found> {

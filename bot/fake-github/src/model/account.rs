@@ -29,7 +29,7 @@ pub(crate) struct Account {
     pub(crate) id: u64,
     pub(crate) login: String,
     pub(crate) kind: Kind,
-    /// Members of an organisation; all of them are owners of it here.
+    /// Owners of an organisation; its other members are those of its teams.
     pub(crate) members: Vec<u64>,
     pub(crate) created_at: i64,
 }
@@ -149,15 +149,15 @@ impl Model {
         if owns {
             return Some(Role::Admin);
         }
-        repository.collaborators.get(&account).copied().max(public)
+        let own = repository.collaborators.get(&account).copied();
+        own.max(self.team_role(account, repository)).max(public)
     }
 
     /// GitHub's `author_association` of an account to a repository.
     pub(crate) fn association(&self, account: u64, repository: &Repository) -> &'static str {
-        let owner = self.accounts.get(&repository.owner);
         if repository.owner == account {
             "OWNER"
-        } else if owner.is_some_and(|owner| owner.members.contains(&account)) {
+        } else if self.is_member(repository.owner, account) {
             "MEMBER"
         } else if repository.collaborators.contains_key(&account) {
             "COLLABORATOR"

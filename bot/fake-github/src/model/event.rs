@@ -91,6 +91,34 @@ impl Model {
         }
     }
 
+    /// Tells every app that is installed in the organisation and subscribed, about no repository in particular. What
+    /// happens to teams is done by an owner here.
+    pub(crate) fn tell_organization(
+        &mut self,
+        organization: u64,
+        event: &str,
+        action: &str,
+        fields: Map<String, Value>,
+    ) {
+        let Some(shaped) = shape::user::organization(self, organization) else { return };
+        let owner = self.accounts.get(&organization).and_then(|it| it.members.first().copied());
+        let mut payload = fields;
+        payload.insert("action".into(), json!(action));
+        payload.insert("organization".into(), shaped);
+        payload.insert("sender".into(), shape::user::user(self, owner.unwrap_or(organization)));
+        let subscribed = |it: &&crate::model::app::Installation| {
+            it.account == organization && it.events.iter().any(|name| name == event)
+        };
+        let listening: Vec<(u64, u64)> =
+            self.installations.values().filter(subscribed).map(|it| (it.id, it.app)).collect();
+        for (installation, app) in listening {
+            let mut payload = payload.clone();
+            let node = shape::node("MDIzOk", installation);
+            payload.insert("installation".into(), json!({"id": installation, "node_id": node}));
+            self.queue(app, Some(installation), None, event, Some(action), Value::Object(payload));
+        }
+    }
+
     pub(crate) fn tell_installation(&mut self, id: u64, action: &str) {
         let Some(installation) = self.installations.get(&id) else { return };
         let app = installation.app;

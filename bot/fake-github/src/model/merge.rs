@@ -33,6 +33,9 @@ impl Model {
         if how.sha.as_ref().is_some_and(|sha| *sha != pull.head_sha) {
             return Err(Error::Conflict("Head branch was modified. Review and try the merge again.".into()));
         }
+        if let Some(why) = self.blocked(it, pull)? {
+            return Err(Error::NotAllowed(why));
+        }
         let base = it.git.branch(&pull.base_ref)?;
         let base = base.ok_or_else(|| Error::NotAllowed("Base branch does not exist".into()))?;
         let tree = it.git.merge_tree(&base, &pull.head_sha)?;

@@ -2,15 +2,23 @@
 //! Never knows HTTP; what it tells apps goes into `deliveries` as webhooks.
 
 pub(crate) mod account;
+pub(crate) mod activity;
 pub(crate) mod app;
+mod asking;
 pub(crate) mod check;
 pub(crate) mod comment;
 pub(crate) mod event;
 pub(crate) mod merge;
+pub(crate) mod owners;
+pub(crate) mod protection;
 pub(crate) mod pull;
 pub(crate) mod push;
 pub(crate) mod repository;
 pub(crate) mod review;
+pub(crate) mod status;
+pub(crate) mod team;
+pub(crate) mod thread;
+mod verdict;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -20,11 +28,13 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::git::Person;
 use crate::outage::Outages;
+use crate::surprise::Surprise;
 
 use account::{Account, Token};
 use app::{App, Installation};
 use event::Deliveries;
 use repository::Repository;
+use team::Team;
 
 /// Everything that the double knows.
 pub(crate) struct Model {
@@ -40,6 +50,7 @@ pub(crate) struct Model {
     pub(crate) act_as_anyone: bool,
     next_id: u64,
     pub(crate) accounts: BTreeMap<u64, Account>,
+    pub(crate) teams: BTreeMap<u64, Team>,
     pub(crate) tokens: HashMap<String, Token>,
     pub(crate) apps: BTreeMap<u64, App>,
     pub(crate) installations: BTreeMap<u64, Installation>,
@@ -50,6 +61,7 @@ pub(crate) struct Model {
     pub(crate) questions: Vec<serde_json::Value>,
     pub(crate) requests: u64,
     pub(crate) outages: Outages,
+    pub(crate) surprises: Vec<Surprise>,
 }
 
 impl Model {
@@ -63,6 +75,7 @@ impl Model {
             act_as_anyone: options.act_as_anyone,
             next_id: 1000,
             accounts: BTreeMap::new(),
+            teams: BTreeMap::new(),
             tokens: HashMap::new(),
             apps: BTreeMap::new(),
             installations: BTreeMap::new(),
@@ -72,6 +85,7 @@ impl Model {
             questions: Vec::new(),
             requests: 0,
             outages: Outages::default(),
+            surprises: Vec::new(),
         }
     }
 

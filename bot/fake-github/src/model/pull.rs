@@ -1,10 +1,14 @@
 //! Owns pull requests: opening, editing, closing, their heads and their test merge commits.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::model::owners::Owner;
 use crate::model::review::Review;
+use crate::model::thread::Thread;
 use crate::shape;
 
 #[derive(Debug, Clone)]
@@ -37,6 +41,10 @@ pub(crate) struct Pull {
     /// `None` while GitHub would still be computing it.
     pub(crate) mergeable: Option<bool>,
     pub(crate) reviews: Vec<Review>,
+    /// Whose review is asked for.
+    pub(crate) asked: BTreeSet<Owner>,
+    /// Conversations on lines.
+    pub(crate) threads: Vec<Thread>,
 }
 
 impl Pull {
@@ -125,6 +133,8 @@ impl Model {
             merge_commit_sha: None,
             mergeable: None,
             reviews: Vec::new(),
+            asked: BTreeSet::new(),
+            threads: Vec::new(),
         };
         let between = format!("No commits between {} and {}", pull.base_ref, pull.head_ref);
         self.repository_mut(repository)?.pulls.insert(number, pull);
@@ -135,6 +145,7 @@ impl Model {
         }
         self.refresh_merge(repository, number)?;
         self.tell_pull(repository, number, author, "opened", &[])?;
+        self.ask_owners(repository, number, author)?;
         Ok(number)
     }
 
@@ -297,7 +308,8 @@ impl Model {
         }
         pull.draft = draft;
         let action = if draft { "converted_to_draft" } else { "ready_for_review" };
-        self.tell_pull(repository, number, actor, action, &[])
+        self.tell_pull(repository, number, actor, action, &[])?;
+        self.ask_owners(repository, number, actor)
     }
 
     pub(crate) fn set_labels(

@@ -24,6 +24,7 @@ impl Model {
         let it = self.repository_mut(repository)?;
         (it.pushed_at, it.updated_at) = (now, now);
         self.settle_default_branch(repository, reference)?;
+        self.note_activity(repository, reference, before, after, actor)?;
         self.tell_push(repository, reference, before, after, actor)?;
         let Some(branch) = reference.strip_prefix("refs/heads/") else { return Ok(()) };
         if after != ZERO {
@@ -126,6 +127,7 @@ impl Model {
             self.refresh_merge(base, number)?;
             let more = [("before", json!(before)), ("after", json!(after))];
             self.tell_pull(base, number, actor, "synchronize", &more)?;
+            self.dismiss_stale(base, number, actor)?;
         }
         Ok(())
     }

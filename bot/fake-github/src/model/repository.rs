@@ -6,9 +6,12 @@ use crate::error::Error;
 use crate::git::{Change, Git, ZERO};
 use crate::model::Model;
 use crate::model::account::{Kind, Role};
+use crate::model::activity::Activity;
 use crate::model::check::{CheckRun, CheckSuite};
 use crate::model::comment::Comment;
+use crate::model::protection::{Protection, Ruleset};
 use crate::model::pull::Pull;
+use crate::model::status::Status;
 
 #[derive(Debug)]
 pub(crate) struct Repository {
@@ -30,6 +33,13 @@ pub(crate) struct Repository {
     pub(crate) comments: BTreeMap<u64, Comment>,
     pub(crate) suites: BTreeMap<u64, CheckSuite>,
     pub(crate) runs: BTreeMap<u64, CheckRun>,
+    pub(crate) statuses: Vec<Status>,
+    /// Oldest first.
+    pub(crate) activity: Vec<Activity>,
+    pub(crate) protections: Vec<Protection>,
+    pub(crate) rulesets: Vec<Ruleset>,
+    /// What GitHub says of commits' signatures, in its words; absent ones are unsigned.
+    pub(crate) signatures: BTreeMap<String, String>,
 }
 
 impl Repository {
@@ -37,6 +47,11 @@ impl Repository {
     pub(crate) fn take_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
+    }
+
+    /// What GitHub says of a commit's signature: "valid", "unsigned", "unknown_key", …
+    pub(crate) fn signature(&self, sha: &str) -> &str {
+        self.signatures.get(sha).map_or("unsigned", String::as_str)
     }
 
     pub(crate) fn pull(&self, number: u64) -> Result<&Pull, Error> {
@@ -95,6 +110,11 @@ impl Model {
             comments: BTreeMap::new(),
             suites: BTreeMap::new(),
             runs: BTreeMap::new(),
+            statuses: Vec::new(),
+            activity: Vec::new(),
+            protections: Vec::new(),
+            rulesets: Vec::new(),
+            signatures: BTreeMap::new(),
         };
         self.repositories.insert(id, repository);
         Ok(id)

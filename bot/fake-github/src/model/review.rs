@@ -4,6 +4,7 @@ use serde_json::Map;
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::model::owners::Owner;
 use crate::shape;
 
 /// What a review says.
@@ -79,15 +80,33 @@ impl Model {
         if body.is_empty() && verdict != Verdict::Approve {
             return Err(refuse("Review Body can't be blank"));
         }
+        let id = self.new_review(repository, number, author, verdict, body, &commit)?;
+        self.tell_review(repository, number, id, author, "submitted")?;
+        Ok(id)
+    }
+
+    /// Notes a review without telling; who was asked for it is asked no more.
+    pub(crate) fn new_review(
+        &mut self,
+        repository: u64,
+        number: u64,
+        author: u64,
+        verdict: Verdict,
+        body: &str,
+        commit: &str,
+    ) -> Result<u64, Error> {
         let (id, submitted_at) = (self.id(), self.now());
         let state = match verdict {
             Verdict::Approve => ReviewState::Approved,
             Verdict::RequestChanges => ReviewState::ChangesRequested,
             Verdict::Comment => ReviewState::Commented,
         };
+        let pull = self.repository(repository)?.pull(number)?;
+        let answered: Vec<Owner> = pull.asked.iter().copied().filter(|owner| self.is_owner(*owner, author)).collect();
         let pull = self.repository_mut(repository)?.pull_mut(number)?;
-        pull.reviews.push(Review { id, author, body: body.into(), state, commit, submitted_at });
-        self.tell_review(repository, number, id, author, "submitted")?;
+        pull.asked.retain(|owner| !answered.contains(owner));
+        let (body, commit) = (body.to_owned(), commit.to_owned());
+        pull.reviews.push(Review { id, author, body, state, commit, submitted_at });
         Ok(id)
     }
 
@@ -105,7 +124,14 @@ impl Model {
         self.tell_review(repository, number, id, actor, "dismissed")
     }
 
-    fn tell_review(&mut self, repository: u64, number: u64, id: u64, actor: u64, action: &str) -> Result<(), Error> {
+    pub(crate) fn tell_review(
+        &mut self,
+        repository: u64,
+        number: u64,
+        id: u64,
+        actor: u64,
+        action: &str,
+    ) -> Result<(), Error> {
         let it = self.repository(repository)?;
         let pull = it.pull(number)?;
         let review = pull.reviews.iter().find(|review| review.id == id);

@@ -1,4 +1,4 @@
-//! Owns branches and the question whether they are protected (none is yet).
+//! Owns branches and their classic protection.
 
 use serde_json::{Value, json};
 
@@ -11,12 +11,14 @@ fn address(call: &Call<'_>) -> Result<String, Refusal> {
 
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let api = address(call)?;
-    let branches = call.here()?.git.refs("refs/heads/")?;
+    let it = call.here()?;
+    let branches = it.git.refs("refs/heads/")?;
     let items = branches
         .iter()
         .map(|(name, sha)| -> Value {
             let name = name.trim_start_matches("refs/heads/");
-            json!({"name": name, "commit": {"sha": sha, "url": format!("{api}/commits/{sha}")}, "protected": false})
+            let commit = json!({"sha": sha, "url": format!("{api}/commits/{sha}")});
+            json!({"name": name, "commit": commit, "protected": it.is_protected(name)})
         })
         .collect();
     call.list(items)
@@ -32,13 +34,19 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
         "name": name,
         "commit": shape::commit::commit(call.model, it, &commit),
         "_links": {"html": format!("{}/{}/tree/{name}", call.model.url, call.model.full_name(it)), "self": url},
-        "protected": false,
-        "protection": {"enabled": false, "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []}},
+        "protected": it.is_protected(&name),
+        "protection": shape::rules::outline(it.protection(&name)),
         "protection_url": format!("{url}/protection"),
     }))
 }
 
 pub(crate) fn protection(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let found = call.here()?.git.branch(call.param("branch"))?;
-    Err(Refusal::new(404, if found.is_some() { "Branch not protected" } else { "Branch not found" }))
+    let (name, it) = (call.param("branch"), call.here()?);
+    if it.git.branch(name)?.is_none() {
+        return Err(Refusal::new(404, "Branch not found"));
+    }
+    match it.protection(name) {
+        Some(found) => Answer::ok(shape::rules::classic(call.model, it, name, found)),
+        None => Err(Refusal::new(404, "Branch not protected")),
+    }
 }

@@ -1,7 +1,9 @@
 //! Owns REST under `/api/v3`: finding the endpoint, asking who calls, and saying no as GitHub does.
 //! Each resource answers in a file of its own; the rules themselves are the model's.
 
+mod activity;
 mod apps;
+mod asking;
 mod branches;
 mod checks;
 mod collaborators;
@@ -18,6 +20,10 @@ mod reactions;
 mod repositories;
 mod reviews;
 mod routes;
+mod rules;
+mod statuses;
+mod teams;
+mod threads;
 mod users;
 
 pub(crate) use matching::decoded;
@@ -29,7 +35,7 @@ use serde_json::{Value, json};
 use crate::description;
 use crate::error::Error;
 use crate::model::Model;
-use crate::model::account::{Caller, Role};
+use crate::model::account::{Caller, Kind, Role};
 use crate::model::repository::Repository;
 use routes::{Level, Need, ROUTES, Route};
 
@@ -51,8 +57,16 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Option<Value>,
+    pub(crate) pages: Option<Pages>,
+}
+
+/// Where more of a list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pages {
     /// This page and the last one.
-    pub(crate) pages: Option<(usize, usize)>,
+    Numbered(usize, usize),
+    /// More follows after this entry.
+    After(String),
 }
 
 impl Answer {
@@ -175,12 +189,12 @@ impl Call<'_> {
     }
 
     /// One page of a list, by `per_page` and `page`.
-    fn paged(&self, items: Vec<Value>) -> (Vec<Value>, (usize, usize)) {
+    fn paged(&self, items: Vec<Value>) -> (Vec<Value>, Pages) {
         let number = |name: &str, or: usize| self.query(name).and_then(|text| text.parse().ok()).unwrap_or(or);
         let size = number("per_page", 30).clamp(1, 100);
         let page = number("page", 1).max(1);
         let last = items.len().div_ceil(size).max(1);
-        (items.into_iter().skip((page - 1) * size).take(size).collect(), (page, last))
+        (items.into_iter().skip((page - 1) * size).take(size).collect(), Pages::Numbered(page, last))
     }
 
     fn list(&self, items: Vec<Value>) -> Result<Answer, Refusal> {
@@ -201,7 +215,7 @@ impl Call<'_> {
 pub(crate) struct Outcome {
     pub(crate) status: u16,
     pub(crate) body: Option<Value>,
-    pub(crate) pages: Option<(usize, usize)>,
+    pub(crate) pages: Option<Pages>,
 }
 
 /// A request as HTTP brought it.
@@ -294,7 +308,7 @@ fn allow(
     name: &str,
 ) -> Result<u64, Refusal> {
     let wrong = match (need, caller) {
-        (Need::Nobody, _) | (Need::Repository(_), _) => None,
+        (Need::Nobody, _) | (Need::Repository(_) | Need::Organization(_), _) => None,
         (Need::Jwt, Caller::App(_)) | (Need::Person, Caller::Person(_)) => None,
         (Need::Installation, Caller::Installation { .. }) => None,
         (_, Caller::Anonymous) => Some(Refusal::new(401, "Requires authentication")),
@@ -308,6 +322,9 @@ fn allow(
             model.violation(format!("{name}: wrong kind of token"));
         }
         return Err(refusal);
+    }
+    if let Need::Organization(permission) = need {
+        return organization(model, permission, caller, params, name).map(|()| 0);
     }
     let Need::Repository(permissions) = need else { return Ok(0) };
     let (Some(owner), Some(repo)) = (params.get("owner"), params.get("repo")) else { return Ok(0) };
@@ -340,4 +357,35 @@ fn allow(
         }
     }
     Ok(id)
+}
+
+/// Lets a member of the organisation in the path through, or an app with the permission.
+fn organization(
+    model: &mut Model,
+    permission: &str,
+    caller: &Caller,
+    params: &BTreeMap<String, String>,
+    name: &str,
+) -> Result<(), Refusal> {
+    let id = model.account(params.get("org").map_or("", String::as_str))?;
+    if model.accounts.get(&id).is_none_or(|it| it.kind != Kind::Organization) {
+        return Err(Refusal::new(404, "Not Found"));
+    }
+    match caller {
+        Caller::Anonymous => Err(Refusal::new(401, "Requires authentication")),
+        Caller::App(_) => Err(Refusal::new(401, "Bad credentials")),
+        Caller::Person(account) if model.is_member(id, *account) => Ok(()),
+        Caller::Person(_) => Err(Refusal::new(404, "Not Found")),
+        Caller::Installation { installation, permissions, .. } => {
+            if model.installations.get(installation).is_none_or(|it| it.account != id) {
+                model.violation(format!("{name}: the token is of another account's installation"));
+                return Err(Refusal::new(404, "Not Found"));
+            }
+            if !permissions.contains_key(permission) {
+                model.violation(format!("{name}: the token lacks {permission}:read"));
+                return Err(Refusal::new(403, "Resource not accessible by integration"));
+            }
+            Ok(())
+        }
+    }
 }

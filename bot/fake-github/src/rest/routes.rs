@@ -3,8 +3,8 @@
 
 use crate::rest::Handler;
 use crate::rest::{
-    apps, branches, checks, collaborators, comments, commits, contents, git, installations, merges, meta, pulls,
-    reactions, repositories, reviews, users,
+    activity, apps, asking, branches, checks, collaborators, comments, commits, contents, git, installations, merges,
+    meta, pulls, reactions, repositories, reviews, rules, statuses, teams, threads, users,
 };
 
 /// Reading or writing, as permissions of apps are granted.
@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Installation,
     /// Sight of the repository in the path and, for an installation, one of these permissions.
     Repository(&'static [(&'static str, Level)]),
+    /// Membership in the organisation in the path, or an installation's token that may read this.
+    Organization(&'static str),
 }
 
 /// One endpoint.
@@ -53,6 +55,9 @@ const TALK: Need = Need::Repository(&[("issues", Read), ("pull_requests", Read)]
 const TALK_WRITE: Need = Need::Repository(&[("issues", Write), ("pull_requests", Write)]);
 const CHECKS: Need = Need::Repository(&[("checks", Read)]);
 const CHECKS_WRITE: Need = Need::Repository(&[("checks", Write)]);
+const STATUSES: Need = Need::Repository(&[("statuses", Read)]);
+const STATUSES_WRITE: Need = Need::Repository(&[("statuses", Write)]);
+const MEMBERS: Need = Need::Organization("members");
 const ADMIN: Need = Need::Repository(&[("administration", Read)]);
 const ADMIN_WRITE: Need = Need::Repository(&[("administration", Write)]);
 
@@ -64,6 +69,10 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET /users/{username}", Nobody, users::get),
     route("GET /users/{username}/installation", Jwt, installations::of_user),
     route("GET /orgs/{org}/installation", Jwt, installations::of_organization),
+    route("GET /orgs/{org}/teams", MEMBERS, teams::list),
+    route("GET /orgs/{org}/teams/{team_slug}", MEMBERS, teams::get),
+    route("GET /orgs/{org}/teams/{team_slug}/members", MEMBERS, teams::members),
+    route("GET /orgs/{org}/teams/{team_slug}/teams", MEMBERS, teams::children),
     route("POST /user/repos", Person, repositories::create_mine),
     route("GET /user/repos", Person, repositories::list_mine),
     route("POST /orgs/{org}/repos", Person, repositories::create_in_organization),
@@ -82,6 +91,10 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST /repos/{owner}/{repo}/forks", METADATA, repositories::fork),
     route("GET /repos/{owner}/{repo}/collaborators/{username}/permission", METADATA, collaborators::permission),
     route("PUT /repos/{owner}/{repo}/collaborators/{username}", ADMIN_WRITE, collaborators::add),
+    route("GET /repos/{owner}/{repo}/activity", CONTENTS, activity::list),
+    route("GET /repos/{owner}/{repo}/rules/branches/{branch}", METADATA, rules::of_branch),
+    route("GET /repos/{owner}/{repo}/rulesets", METADATA, rules::list),
+    route("GET /repos/{owner}/{repo}/rulesets/{ruleset_id}", METADATA, rules::get),
     route("GET /repos/{owner}/{repo}/branches", CONTENTS, branches::list),
     route("GET /repos/{owner}/{repo}/branches/{branch}/protection", ADMIN, branches::protection),
     route("GET /repos/{owner}/{repo}/branches/{branch}", CONTENTS, branches::get),
@@ -93,6 +106,9 @@ pub(crate) const ROUTES: &[Route] = &[
     route("GET /repos/{owner}/{repo}/git/commits/{commit_sha}", CONTENTS, git::get_commit),
     route("GET /repos/{owner}/{repo}/commits/{ref}/check-runs", CHECKS, checks::list_for_ref),
     route("GET /repos/{owner}/{repo}/commits/{ref}/check-suites", CHECKS, checks::suites_for_ref),
+    route("GET /repos/{owner}/{repo}/commits/{ref}/status", STATUSES, statuses::combined),
+    route("GET /repos/{owner}/{repo}/commits/{ref}/statuses", STATUSES, statuses::list),
+    route("POST /repos/{owner}/{repo}/statuses/{sha}", STATUSES_WRITE, statuses::create),
     route("GET /repos/{owner}/{repo}/commits", CONTENTS, commits::list),
     route("GET /repos/{owner}/{repo}/commits/{ref}", CONTENTS, commits::get),
     route("GET /repos/{owner}/{repo}/contents/{path}", CONTENTS, contents::get),
@@ -113,6 +129,11 @@ pub(crate) const ROUTES: &[Route] = &[
         PULLS_WRITE,
         reviews::dismiss,
     ),
+    route("GET /repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS, threads::list),
+    route("POST /repos/{owner}/{repo}/pulls/{pull_number}/comments", PULLS_WRITE, threads::create),
+    route("GET /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", PULLS, asking::list),
+    route("POST /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", PULLS_WRITE, asking::add),
+    route("DELETE /repos/{owner}/{repo}/pulls/{pull_number}/requested_reviewers", PULLS_WRITE, asking::remove),
     route("GET /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK, comments::get),
     route("PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK_WRITE, comments::update),
     route("DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}", TALK_WRITE, comments::delete),

@@ -88,7 +88,7 @@ pub(crate) fn commit(model: &Model, repository: &Repository, commit: &CommitObje
             "message": commit.message,
             "comment_count": 0,
             "tree": {"sha": commit.tree, "url": format!("{api}/git/trees/{}", commit.tree)},
-            "verification": unsigned(),
+            "verification": verification(repository, sha),
         },
         "author": account(&commit.author),
         "committer": account(&commit.committer),
@@ -115,12 +115,24 @@ pub(crate) fn object(model: &Model, repository: &Repository, commit: &CommitObje
         "message": commit.message,
         "tree": {"sha": commit.tree, "url": format!("{api}/git/trees/{}", commit.tree)},
         "parents": parents,
-        "verification": unsigned(),
+        "verification": verification(repository, sha),
     })
 }
 
-fn unsigned() -> Value {
-    json!({"verified": false, "reason": "unsigned", "signature": null, "payload": null, "verified_at": null})
+/// What GitHub says of the signature.
+fn verification(repository: &Repository, sha: &str) -> Value {
+    let reason = repository.signature(sha);
+    let signature = (reason != "unsigned").then_some("-----BEGIN PGP SIGNATURE-----");
+    json!({"verified": reason == "valid", "reason": reason, "signature": signature, "payload": null, "verified_at": null})
+}
+
+/// The commit of a `status` webhook, whose schema knows a little less.
+pub(crate) fn in_status(model: &Model, repository: &Repository, it: &CommitObject) -> Value {
+    let mut shaped = commit(model, repository, it);
+    if let Some(verification) = shaped["commit"]["verification"].as_object_mut() {
+        verification.remove("verified_at");
+    }
+    shaped
 }
 
 /// A changed file.

@@ -7,6 +7,10 @@ pub(crate) mod commit;
 pub(crate) mod pull;
 pub(crate) mod repository;
 pub(crate) mod review;
+pub(crate) mod rules;
+pub(crate) mod status;
+pub(crate) mod team;
+pub(crate) mod thread;
 pub(crate) mod user;
 
 /// GitHub writes some nouns differently in answers and in webhooks.

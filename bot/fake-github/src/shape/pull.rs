@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use crate::clock::rfc3339;
 use crate::error::Error;
 use crate::model::Model;
+use crate::model::owners::Owner;
 use crate::model::pull::Pull;
 use crate::model::repository::Repository;
-use crate::shape::{Form, comment, node, repository, user};
+use crate::shape::{Form, comment, node, repository, team, user};
 
 fn api_url(model: &Model, repository: &Repository) -> String {
     format!("{}/repos/{}", model.api(), model.full_name(repository))
@@ -68,6 +69,13 @@ fn links(pull: &Map<String, Value>) -> Value {
 pub(crate) fn simple(model: &Model, it: &Repository, pull: &Pull, form: Form) -> Result<Value, Error> {
     let (api, number) = (api_url(model, it), pull.number);
     let page = format!("{}/{}/pull/{number}", model.url, model.full_name(it));
+    let (mut reviewers, mut teams) = (Vec::new(), Vec::new());
+    for owner in &pull.asked {
+        match owner {
+            Owner::Person(id) => reviewers.push(user::user(model, *id)),
+            Owner::Team(id) => teams.extend(model.teams.get(id).map(|it| team::team(model, it, form))),
+        }
+    }
     let shaped = json!({
         "url": format!("{api}/pulls/{number}"),
         "id": pull.id,
@@ -89,8 +97,8 @@ pub(crate) fn simple(model: &Model, it: &Repository, pull: &Pull, form: Form) ->
         "merge_commit_sha": pull.merge_commit_sha,
         "assignee": null,
         "assignees": [],
-        "requested_reviewers": [],
-        "requested_teams": [],
+        "requested_reviewers": reviewers,
+        "requested_teams": teams,
         "labels": labels(model, it, pull),
         "milestone": null,
         "draft": pull.draft,
@@ -120,12 +128,7 @@ pub(crate) fn whole(model: &Model, it: &Repository, pull: &Pull, form: Form) -> 
         Some(base) => it.git.diff(base, &pull.head_sha)?,
         None => Vec::new(),
     };
-    let state = match (pull.is_open(), pull.mergeable, pull.draft) {
-        (true, Some(true), false) => "clean",
-        (true, Some(true), true) => "draft",
-        (true, Some(false), _) => "dirty",
-        _ => "unknown",
-    };
+    let state = model.mergeable_state(it, pull)?;
     let more = json!({
         "merged": pull.merged_at.is_some(),
         "mergeable": pull.mergeable,
@@ -133,7 +136,7 @@ pub(crate) fn whole(model: &Model, it: &Repository, pull: &Pull, form: Form) -> 
         "mergeable_state": state,
         "merged_by": pull.merged_by.map(|id| user::user(model, id)),
         "comments": it.comments.values().filter(|comment| comment.number == pull.number).count(),
-        "review_comments": 0,
+        "review_comments": pull.threads.iter().map(|thread| thread.comments.len()).sum::<usize>(),
         "maintainer_can_modify": false,
         "commits": commits,
         "additions": files.iter().map(|file| file.additions).sum::<u64>(),

@@ -33,17 +33,46 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn world() -> World {
+    world_with(|_| {})
+}
+
+/// The same with options of its own.
+pub(crate) fn world_with(change: impl FnOnce(&mut Options)) -> World {
     let clock = Arc::new(AtomicI64::new(START));
     let time = Arc::clone(&clock);
-    let options = Options { clock: Arc::new(move || time.load(Ordering::SeqCst) * 1_000_000), ..Options::default() };
+    let mut options =
+        Options { clock: Arc::new(move || time.load(Ordering::SeqCst) * 1_000_000), ..Options::default() };
+    change(&mut options);
     let github = FakeGitHub::start(options).expect("the double starts");
     github.add_user("ana", "ana-token").expect("ana is new");
     github.add_user("ben", "ben-token").expect("ben is new");
     github.create_repository("acme", "infra", &[("main.tf", "# one\n")]).expect("the repository is new");
     github.set_permission("acme/infra", "ana", Role::Write).expect("ana is there");
     github.set_permission("acme/infra", "ben", Role::Write).expect("ben is there");
-    let permissions = [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-    let events = ["pull_request", "issue_comment", "pull_request_review", "check_run", "check_suite", "push"];
+    let permissions = [
+        ("administration", "read"),
+        ("checks", "write"),
+        ("contents", "read"),
+        ("issues", "write"),
+        ("members", "read"),
+        ("pull_requests", "write"),
+        ("statuses", "write"),
+    ];
+    let events = [
+        "branch_protection_rule",
+        "check_run",
+        "check_suite",
+        "issue_comment",
+        "membership",
+        "pull_request",
+        "pull_request_review",
+        "pull_request_review_comment",
+        "pull_request_review_thread",
+        "push",
+        "repository_ruleset",
+        "status",
+        "team",
+    ];
     let app = github.create_app(AppSpec::new(7, "buildit", "s3cret", &permissions, &events)).expect("the app is new");
     let installation = github.install_app(7, "acme/infra").expect("both are there");
     World { github, app, installation, clock }

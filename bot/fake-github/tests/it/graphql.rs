@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{START, World, send, world};
 
-async fn ask(world: &World, token: &str, query: &str, variables: Value) -> Value {
+pub(crate) async fn ask(world: &World, token: &str, query: &str, variables: Value) -> Value {
     send(
         "POST",
         &world.github.graphql_url(),

@@ -7,6 +7,7 @@ mod graphql;
 mod octokit;
 mod outage;
 mod pulls;
+mod rules;
 mod strict;
 mod view;
 mod webhooks;

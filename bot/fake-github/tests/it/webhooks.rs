@@ -11,9 +11,9 @@ use tokio::sync::Mutex;
 use crate::client::{World, world};
 
 /// What the app got: event, action, signature is right, delivery id.
-type Got = Arc<Mutex<Vec<(String, String, bool, String)>>>;
+pub(crate) type Got = Arc<Mutex<Vec<(String, String, bool, String)>>>;
 
-async fn listen(world: &World) -> Got {
+pub(crate) async fn listen(world: &World) -> Got {
     let got = Got::default();
     let kept = Arc::clone(&got);
     let router = Router::new().fallback(move |headers: HeaderMap, body: String| async move {
@@ -30,7 +30,7 @@ async fn listen(world: &World) -> Got {
     got
 }
 
-async fn names(got: &Got) -> Vec<String> {
+pub(crate) async fn names(got: &Got) -> Vec<String> {
     std::mem::take(&mut *got.lock().await)
         .into_iter()
         .map(|(event, action, right, _)| format!("{event} {action}{}", if right { "" } else { " FORGED" }))

@@ -133,7 +133,7 @@ async fn get<T: DeserializeOwned>(place: &Place<'_>, scope: Scope, path: &str) -
 async fn rules(place: &Place<'_>, base: &str) -> Result<Vec<Rule>, ForgeError> {
     let path = format!("/repos/{}/rules/branches/{base}", place.repo.name);
     let pick = |page| shape::read::<Vec<Rule>>("rules", page);
-    match place.github.repo_pages(place.repo, Scope::Metadata, &path, pick).await {
+    match place.github.repo_pages(place.repo, Scope::Read, &path, pick).await {
         Err(ForgeError::Denied { message }) if message.contains(NOT_IN_THIS_PLAN) => Ok(Vec::new()),
         read => read,
     }
