@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod client;
 mod facts;
+pub mod manifest;
 mod read;
 mod shape;
 pub mod webhook;

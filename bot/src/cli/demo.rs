@@ -23,6 +23,7 @@ use super::{Exit, tools};
 use crate::app::demo::{DemoParts, DemoServer};
 use crate::app::onlooker::Onlooker;
 use crate::clock::SystemClock;
+use crate::github::manifest;
 use sample::{MAIL_FILE, MAIN, REPOSITORY, SLIP};
 use story::Story;
 
@@ -192,10 +193,8 @@ fn populate(github: &FakeGitHub) -> anyhow::Result<fake_github::AppCredentials> 
     }
     let (owner, name) = REPOSITORY.split_once('/').context("the sample's name has an owner")?;
     github.add_organization(owner, &["ana"])?;
-    let permissions = [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-    let events = ["pull_request", "issue_comment", "check_run", "check_suite", "push", "repository"];
     let secret = uuid::Uuid::from_bytes(random()?).to_string();
-    let app = github.create_app(AppSpec::new(1, "buildit", &secret, &permissions, &events))?;
+    let app = github.create_app(AppSpec::new(1, "buildit", &secret, &manifest::permissions(), &manifest::EVENTS))?;
     github.create_repository(owner, name, &MAIN)?;
     github.set_permission(REPOSITORY, "ben", fake_github::Role::Write)?;
     github.install_app(app.app_id, REPOSITORY)?;

@@ -13,6 +13,10 @@ use model::pull::{Fact, GateFacts, GateWants, PullSnapshot, RepoSnapshot};
 
 use super::client::GitHub;
 
+/// How GitHub says that a permission is missing: of a token that is asked for, and of one that is used.
+const MISSING: [&str; 2] =
+    ["permissions requested are not granted to this installation", "Resource not accessible by integration"];
+
 /// Of what facts are read.
 struct Place<'a> {
     github: &'a GitHub,
@@ -74,7 +78,12 @@ fn readable<T>(read: Result<T, ForgeError>, what: &str, permission: &str) -> Res
 }
 
 fn unreadable(what: &str, permission: &str, why: &str) -> String {
-    format!("{what} cannot be read ({why}); give the App the permission \"{permission}\" and accept it")
+    let help = format!("give the App the permission \"{permission}\" and accept it where it is installed");
+    // GitHub's words where they say no more than this.
+    match MISSING.iter().any(|words| why.contains(words)) {
+        true => format!("{what} cannot be read; {help}"),
+        false => format!("{what} cannot be read ({why}); {help}"),
+    }
 }
 
 /// What was read where it was wanted.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bot::github::{AppKey, GitHub, GitHubOptions};
+use bot::github::{AppKey, GitHub, GitHubOptions, manifest};
 use fake_github::{AppSpec, Change, FakeGitHub, Fault, NewPull, Options, Role as FakeRole, Rules, Verdict};
 use model::id::{CommitSha, InstallationId, PullNumber, RepoName};
 use model::ports::{Clock, ForgeError, ForgeRead};
@@ -410,5 +410,25 @@ async fn a_github_in_trouble_is_no_fact() {
         let passes = matches!(error, ForgeError::Passing { .. } | ForgeError::RateLimited { .. });
         assert!(passes, "{route}: {error:?}");
         assert_eq!(scene.double.mend(), 0, "{route} was asked");
+    }
+}
+
+#[test]
+fn the_documents_list_what_the_app_asks_for() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
+    let text = std::fs::read_to_string(path).expect("the document is there");
+    // As GitHub's settings write them.
+    let title = |name: &str| match name {
+        "statuses" => "Commit statuses".to_owned(),
+        other => other[..1].to_uppercase() + &other[1..].replace('_', " "),
+    };
+    for (name, level) in manifest::permissions() {
+        let access = if level == "write" { "read and write" } else { "read" };
+        let row = text.lines().find(|line| line.starts_with(&format!("| {} ", title(name))));
+        assert!(row.is_some_and(|row| row.contains(&format!("| {access} |"))), "{name}: {level} is not told: {row:?}");
+    }
+    let prose = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for event in manifest::EVENTS {
+        assert!(prose.contains(&format!("*{}*", title(event))), "{event} is not told");
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bot::app::onlooker::Onlooker;
 use bot::app::server::{Http, Server, ServerParts, Work};
 use bot::clock::{SystemClock, UuidIds};
-use bot::github::{AppKey, GitHub, GitHubOptions};
+use bot::github::{AppKey, GitHub, GitHubOptions, manifest};
 use bytes::Bytes;
 use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options};
 use http_body_util::{BodyExt as _, Full};
@@ -91,8 +91,7 @@ fn double() -> (FakeGitHub, fake_github::AppCredentials) {
         FakeGitHub::start(Options { delivery: DeliveryMode::Immediate, ..Options::default() }).expect("the double");
     double.add_user("ana", "ana-token").expect("a user");
     double.add_organization("acme", &["ana"]).expect("an organization");
-    let permissions = [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-    let spec = AppSpec::new(7, "buildit", SECRET, &permissions, &["pull_request", "push"]);
+    let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
     let app = double.create_app(spec).expect("an app");
     let stacks = "stack \"network\" {\n  path \"network\"\n}\n";
     double

@@ -32,9 +32,8 @@ fn people() -> (FakeGitHub, fake_github::AppCredentials) {
         double.add_user(login, &format!("{login}-token")).expect("a user");
     }
     double.add_organization("acme", &["ana", "ben"]).expect("an organization");
-    let permissions = [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-    let events = ["pull_request", "push", "issue_comment"];
-    let app = double.create_app(AppSpec::new(7, "buildit", SECRET, &permissions, &events)).expect("an app");
+    let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
+    let app = double.create_app(spec).expect("an app");
     (double, app)
 }
 

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use bot::github::manifest;
 use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role};
 use futures_util::future::join_all;
 use model::id::JobName;
@@ -39,10 +40,6 @@ pub(crate) use tool::main_tf;
 
 /// The repository of most towns.
 pub(crate) const SHOP: &str = "acme/shop";
-const PERMISSIONS: [(&str, &str); 4] =
-    [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-const EVENTS: [&str; 7] =
-    ["check_run", "check_suite", "issue_comment", "pull_request", "pull_request_review", "push", "repository"];
 /// More rounds than any scenario needs.
 const ROUNDS: usize = 100;
 /// More passes than any round needs.
@@ -156,7 +153,7 @@ impl Town {
             double.add_user(login, &format!("{login}-token")).expect("a user");
         }
         double.add_organization("acme", &["ana"]).expect("an organization");
-        let spec = AppSpec::new(7, "buildit", "a webhook secret", &PERMISSIONS, &EVENTS);
+        let spec = AppSpec::new(7, "buildit", "a webhook secret", &manifest::permissions(), &manifest::EVENTS);
         let app = double.create_app(spec).expect("an app");
         double.create_repository("acme", "shop", plan.files).expect("a repository");
         double.set_permission(SHOP, "ben", Role::Write).expect("a role");

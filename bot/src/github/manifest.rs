@@ -1,0 +1,32 @@
+//! What the App asks for on GitHub: permissions and events, as `docs/operations.md` lists them.
+//!
+//! Invariant: a permission is here only when something is asked for with it; what works without stands apart.
+
+/// Without these BuildIt does not work.
+pub const PERMISSIONS: [(&str, &str); 5] =
+    [("checks", "write"), ("contents", "read"), ("issues", "read"), ("pull_requests", "write"), ("statuses", "read")];
+
+/// Without these something is not known, and says so.
+pub const OPTIONAL_PERMISSIONS: [(&str, &str); 2] = [("administration", "read"), ("members", "read")];
+
+/// What GitHub is asked to tell. A lost or missing one costs latency only.
+pub const EVENTS: [&str; 13] = [
+    "branch_protection_rule",
+    "check_run",
+    "check_suite",
+    "issue_comment",
+    "membership",
+    "pull_request",
+    "pull_request_review",
+    "pull_request_review_thread",
+    "push",
+    "repository",
+    "repository_ruleset",
+    "status",
+    "team",
+];
+
+/// All permissions.
+pub fn permissions() -> Vec<(&'static str, &'static str)> {
+    PERMISSIONS.into_iter().chain(OPTIONAL_PERMISSIONS).collect()
+}
