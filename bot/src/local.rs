@@ -156,6 +156,10 @@ impl ForgeRead for LocalForge {
         })
     }
 
+    async fn pulls_of(&self, _: &RepoSnapshot, _: &CommitSha) -> Result<Vec<PullNumber>, ForgeError> {
+        Ok(Vec::new())
+    }
+
     async fn comments(
         &self,
         _: &RepoSnapshot,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::Method;
-use model::id::{CommentId, InstallationId, PullNumber, RepoId, RepoName};
+use model::id::{CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, PullListing};
 use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
 use model::time::Timestamp;
@@ -72,6 +72,20 @@ impl ForgeRead for GitHub {
         };
         let it: shape::Branch = shape::read("the branch", answer.body)?;
         Ok(Some(BranchSnapshot { tip: commit(&it.commit.sha)?, protected: it.protected }))
+    }
+
+    async fn pulls_of(&self, repo: &RepoSnapshot, commit: &CommitSha) -> Result<Vec<PullNumber>, ForgeError> {
+        let path = format!("/repos/{}/commits/{commit}/pulls", repo.name);
+        let pick = |page| shape::read::<Vec<shape::Listed>>("pull requests of a commit", page);
+        let listed = self.repo_pages(repo, Scope::Read, &path, pick).await?;
+        let mut merged = Vec::new();
+        for it in listed {
+            if let Some(at) = it.merged_at.as_deref() {
+                merged.push((time(at)?, PullNumber::new(it.number)));
+            }
+        }
+        merged.sort_unstable();
+        Ok(merged.into_iter().map(|(_, number)| number).collect())
     }
 
     async fn comments(

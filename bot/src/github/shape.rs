@@ -110,6 +110,14 @@ impl Pull {
     }
 }
 
+/// A pull request in a list: GitHub leaves `merged` out there, and has `merged_at`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) number: i64,
+    #[serde(default)]
+    pub(crate) merged_at: Option<String>,
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct Branch {
     pub(crate) commit: BranchCommit,

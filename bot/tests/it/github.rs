@@ -17,7 +17,7 @@ const START: i64 = 1_800_000_000_000_000;
 
 /// A clock that a test moves.
 #[derive(Clone)]
-struct ManualClock(Arc<AtomicI64>);
+pub(crate) struct ManualClock(Arc<AtomicI64>);
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
@@ -25,18 +25,19 @@ impl Clock for ManualClock {
     }
 }
 
-struct Scene {
-    double: FakeGitHub,
-    forge: GitHub,
+pub(crate) struct Scene {
+    pub(crate) double: FakeGitHub,
+    pub(crate) forge: GitHub,
     clock: ManualClock,
-    repo: RepoSnapshot,
-    number: PullNumber,
+    pub(crate) repo: RepoSnapshot,
+    pub(crate) number: PullNumber,
 }
 
 const PERMISSIONS: [(&str, &str); 4] =
     [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
 
-async fn scene() -> Scene {
+/// `acme/shop` with one open pull request of ana's; ben may write.
+pub(crate) async fn scene() -> Scene {
     let clock = ManualClock(Arc::new(AtomicI64::new(START)));
     let ticks = clock.clone();
     let double = FakeGitHub::start(Options { clock: Arc::new(move || ticks.now().micros()), ..Options::default() })

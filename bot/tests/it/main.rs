@@ -5,6 +5,7 @@ mod clone;
 mod explain;
 mod facts;
 mod github;
+mod merging;
 mod preview;
 mod serving;
 mod source;

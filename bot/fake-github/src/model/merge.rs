@@ -1,6 +1,7 @@
 //! Owns merging: by button, by API, and the merge that GitHub notices when a head was pushed to its base.
 
 use crate::error::Error;
+use crate::git::CommitObject;
 use crate::model::Model;
 
 /// What someone asks for when merging.
@@ -62,17 +63,26 @@ impl Model {
         let commit = it.git.commit_tree(&tree, parents, &person, &message)?;
         let reference = format!("refs/heads/{}", pull.base_ref);
         it.git.set_ref(&reference, &commit)?;
-        self.mark_merged(repository, number, actor, &commit)?;
+        let brought = hashes(&it.git.log(Some(&base), &commit, 500)?);
+        self.mark_merged(repository, number, actor, &commit, brought)?;
         self.ref_changed(repository, &reference, &base, &commit, actor)?;
         Ok(commit)
     }
 
-    fn mark_merged(&mut self, repository: u64, number: u64, actor: u64, commit: &str) -> Result<(), Error> {
+    fn mark_merged(
+        &mut self,
+        repository: u64,
+        number: u64,
+        actor: u64,
+        commit: &str,
+        brought: Vec<String>,
+    ) -> Result<(), Error> {
         let now = self.now();
         let pull = self.repository_mut(repository)?.pull_mut(number)?;
         pull.open = false;
         (pull.closed_at, pull.merged_at, pull.updated_at) = (Some(now), Some(now), now);
         pull.merged_by = Some(actor);
+        pull.brought = brought;
         pull.merge_commit_sha = Some(commit.to_owned());
         pull.mergeable = None;
         self.tell_pull(repository, number, actor, "closed", &[])
@@ -86,7 +96,35 @@ impl Model {
         if !pull.open || !it.git.is_ancestor(&pull.head_sha, &base)? {
             return Ok(false);
         }
-        self.mark_merged(repository, number, actor, &base)?;
+        let mut brought = hashes(&it.git.log(Some(&pull.base_sha), &pull.head_sha, 500)?);
+        if brought.is_empty() {
+            brought.push(pull.head_sha.clone());
+        }
+        self.mark_merged(repository, number, actor, &base, brought)?;
         Ok(true)
     }
+
+    /// The pull requests of a commit, by number. On the default branch: the merged ones that brought it. Elsewhere:
+    /// also those that have it among their own commits, open or merged.
+    pub(crate) fn pulls_of(&self, repository: u64, sha: &str) -> Result<Vec<u64>, Error> {
+        let it = self.repository(repository)?;
+        let default = it.git.branch(&it.default_branch)?;
+        let landed = match default {
+            Some(tip) => it.git.is_ancestor(sha, &tip)?,
+            None => false,
+        };
+        let mut found = Vec::new();
+        for pull in it.pulls.values().filter(|pull| pull.open || pull.merged_at.is_some()) {
+            let brought = pull.brought.iter().any(|it| it == sha);
+            let own = || it.git.log(Some(&pull.base_sha), &pull.head_sha, 250);
+            if brought || (!landed && hashes(&own()?).iter().any(|it| it == sha)) {
+                found.push(pull.number);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn hashes(commits: &[CommitObject]) -> Vec<String> {
+    commits.iter().map(|commit| commit.sha.clone()).collect()
 }

@@ -29,6 +29,8 @@ pub(crate) struct Pull {
     pub(crate) head_sha: String,
     /// Every head that it ever had, oldest first.
     pub(crate) heads: Vec<String>,
+    /// What its merge added to the base, oldest first; empty until then.
+    pub(crate) brought: Vec<String>,
     pub(crate) labels: Vec<String>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
@@ -123,6 +125,7 @@ impl Model {
             head_ref,
             head_sha: head_sha.clone(),
             heads: Vec::new(),
+            brought: Vec::new(),
             labels: Vec::new(),
             created_at: now,
             updated_at: now,

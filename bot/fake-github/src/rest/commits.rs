@@ -27,6 +27,17 @@ pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     call.list(items)
 }
 
+/// Merged pull requests that brought a commit, and open ones that have it and the default branch has not.
+pub(crate) fn pulls(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    let sha = resolve(call, call.param("commit_sha"))?;
+    let it = call.here()?;
+    let numbers = call.model.pulls_of(call.repository, &sha)?;
+    let found = numbers.into_iter().map(|number| it.pull(number));
+    let items: Result<Vec<Value>, _> =
+        found.map(|pull| shape::pull::simple(call.model, it, pull?, shape::Form::Rest)).collect();
+    call.list(items?)
+}
+
 pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     let sha = resolve(call, call.param("ref"))?;
     let it = call.here()?;

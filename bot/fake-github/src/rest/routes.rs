@@ -104,6 +104,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route("PATCH /repos/{owner}/{repo}/git/refs/{ref}", CONTENTS_WRITE, git::update_ref),
     route("DELETE /repos/{owner}/{repo}/git/refs/{ref}", CONTENTS_WRITE, git::delete_ref),
     route("GET /repos/{owner}/{repo}/git/commits/{commit_sha}", CONTENTS, git::get_commit),
+    route("GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls", PULLS, commits::pulls),
     route("GET /repos/{owner}/{repo}/commits/{ref}/check-runs", CHECKS, checks::list_for_ref),
     route("GET /repos/{owner}/{repo}/commits/{ref}/check-suites", CHECKS, checks::suites_for_ref),
     route("GET /repos/{owner}/{repo}/commits/{ref}/status", STATUSES, statuses::combined),

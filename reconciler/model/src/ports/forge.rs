@@ -24,6 +24,9 @@ pub trait ForgeRead: Send + Sync {
     async fn open_pulls(&self, repo: &RepoSnapshot) -> Result<Vec<PullListing>, ForgeError>;
     /// The tip of a branch; `None` when it is gone.
     async fn branch(&self, repo: &RepoSnapshot, branch: &str) -> Result<Option<BranchSnapshot>, ForgeError>;
+    /// The merged pull requests that brought this commit into its branch, oldest merge first. Empty when it was
+    /// pushed without one, and for a commit of a merge group that is not merged yet.
+    async fn pulls_of(&self, repo: &RepoSnapshot, commit: &CommitSha) -> Result<Vec<PullNumber>, ForgeError>;
     /// Comments of a pull request created at or after `since`, oldest first, with whether they were edited.
     async fn comments(
         &self,

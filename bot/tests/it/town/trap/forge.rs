@@ -38,6 +38,9 @@ impl ForgeRead for Around<dyn ForgeRead> {
     async fn branch(&self, repo: &RepoSnapshot, branch: &str) -> Result<Option<BranchSnapshot>, ForgeError> {
         self.trap.call("branch", self.port.branch(repo, branch)).await
     }
+    async fn pulls_of(&self, repo: &RepoSnapshot, commit: &CommitSha) -> Result<Vec<PullNumber>, ForgeError> {
+        self.trap.call("pulls_of", self.port.pulls_of(repo, commit)).await
+    }
     async fn comments(
         &self,
         repo: &RepoSnapshot,
