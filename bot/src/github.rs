@@ -5,8 +5,11 @@
 
 pub mod auth;
 pub mod client;
+mod deployment;
 mod facts;
+mod issue;
 pub mod manifest;
+mod merge;
 mod read;
 mod shape;
 pub mod webhook;

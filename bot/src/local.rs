@@ -6,10 +6,15 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
-use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
-use model::publication::{Check, CheckName, PullView, Reaction, Reply, Summary, View};
+use model::id::{
+    CheckRunId, CommentId, CommitSha, DeploymentId, InstallationId, IssueNumber, PullNumber, RepoId, RepoName,
+};
+use model::ports::{
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, MergeGroup, Merged, PullListing,
+};
+use model::publication::{Check, CheckName, Deployment, Issue, Notice, PullView, Reaction, Reply, Summary, View};
 use model::pull::{Fact, GateFacts, GateWants, PullSnapshot, PullState, RepoSnapshot, Role};
+use model::stack::MergeMethod;
 use model::time::Timestamp;
 
 use crate::render;
@@ -160,6 +165,10 @@ impl ForgeRead for LocalForge {
         Ok(Vec::new())
     }
 
+    async fn merge_group(&self, _: &RepoSnapshot, _: &str, _: &CommitSha) -> Result<Option<MergeGroup>, ForgeError> {
+        Ok(None)
+    }
+
     async fn comments(
         &self,
         _: &RepoSnapshot,
@@ -255,6 +264,39 @@ impl ForgeWrite for LocalForge {
         self.put_summary(repo, number, summary, Some(old)).await
     }
 
+    async fn put_notice(
+        &self,
+        _: &RepoSnapshot,
+        _: PullNumber,
+        _: &Notice,
+        _: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError> {
+        Err(refused("a comment"))
+    }
+
+    async fn put_issue(&self, _: &RepoSnapshot, _: &Issue, _: Option<IssueNumber>) -> Result<IssueNumber, ForgeError> {
+        Err(refused("an issue"))
+    }
+
+    async fn put_deployment(
+        &self,
+        _: &RepoSnapshot,
+        _: &Deployment,
+        _: Option<DeploymentId>,
+    ) -> Result<DeploymentId, ForgeError> {
+        Err(refused("a deployment"))
+    }
+
+    async fn merge(
+        &self,
+        _: &RepoSnapshot,
+        _: PullNumber,
+        _: &CommitSha,
+        _: Option<MergeMethod>,
+    ) -> Result<Merged, ForgeError> {
+        Ok(Merged::Not { why: "a preview merges nothing; open a pull request".to_owned() })
+    }
+
     async fn put_reply(&self, _: &RepoSnapshot, _: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
         Ok(reply.to)
     }
@@ -271,6 +313,11 @@ impl ForgeWrite for LocalForge {
         let kept = self.kept();
         Ok(kept.checks.iter().enumerate().map(|(place, check)| (check.name.clone(), run_id(place))).collect())
     }
+}
+
+/// A preview plans and asks nobody for anything.
+fn refused(what: &str) -> ForgeError {
+    ForgeError::Denied { message: format!("a preview writes {what} nowhere; open a pull request") }
 }
 
 /// Nobody reviews a preview.

@@ -126,6 +126,16 @@ pub(crate) enum Scope {
     Members,
     /// Classic branch protection.
     Administration,
+    /// Issues of ours.
+    Issues,
+    /// Deployments of ours.
+    Deployments,
+    /// Merging by the API.
+    Merge,
+    /// What is in a merge queue.
+    Queue,
+    /// Putting into a merge queue.
+    Enqueue,
 }
 
 impl Scope {
@@ -139,6 +149,21 @@ impl Scope {
             Scope::Git => serde_json::json!({"contents": "read", "metadata": "read"}),
             Scope::Statuses => serde_json::json!({"metadata": "read", "statuses": "read"}),
             Scope::Members => serde_json::json!({"members": "read", "metadata": "read"}),
+            Scope::Issues => serde_json::json!({"issues": "write", "metadata": "read"}),
+            Scope::Deployments => serde_json::json!({"deployments": "write", "metadata": "read"}),
+            Scope::Merge => {
+                serde_json::json!({"contents": "write", "metadata": "read", "pull_requests": "write"})
+            }
+            Scope::Queue => {
+                serde_json::json!({
+                    "contents": "read", "merge_queues": "read", "metadata": "read", "pull_requests": "read",
+                })
+            }
+            Scope::Enqueue => {
+                serde_json::json!({
+                    "contents": "write", "merge_queues": "write", "metadata": "read", "pull_requests": "write",
+                })
+            }
             Scope::Administration => serde_json::json!({"administration": "read", "metadata": "read"}),
         }
     }

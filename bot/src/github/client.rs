@@ -135,10 +135,21 @@ impl GitHub {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, ForgeError> {
-        let token = self.token_of(&who).await?;
+        self.attempt(who, method, path, body).await.map_err(Failure::into_error)
+    }
+
+    /// One REST request, for who must know with which status and words it was refused.
+    pub(crate) async fn attempt(
+        &self,
+        who: Who<'_>,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Failure> {
+        let token = self.token_of(&who).await.map_err(Failure::of)?;
         let answer = self.exchange(&self.rest, &token, method, path, body).await;
         self.forget_refused(&who, &answer);
-        answer.map_err(Failure::into_error)
+        answer
     }
 
     /// All entries of a list; `pick` finds them in a page.
@@ -176,22 +187,30 @@ impl GitHub {
 
     /// One GraphQL request; its `data`.
     pub(crate) async fn query(&self, repo: &RepoSnapshot, scope: Scope, query: Value) -> Result<Value, ForgeError> {
+        self.ask(repo, scope, query).await.map_err(Failure::into_error)
+    }
+
+    /// One GraphQL request, for who must know in which words it was refused.
+    pub(crate) async fn ask(&self, repo: &RepoSnapshot, scope: Scope, query: Value) -> Result<Value, Failure> {
         let who = Who::Repo(repo, scope);
-        let token = self.token_of(&who).await?;
+        let token = self.token_of(&who).await.map_err(Failure::of)?;
         let answer = self.exchange("", &token, Method::POST, self.graphql, Some(&query)).await;
         self.forget_refused(&who, &answer);
-        let mut body = answer.map_err(Failure::into_error)?.body;
+        let mut body = answer?.body;
         let errors = body.get("errors").and_then(Value::as_array).filter(|errors| !errors.is_empty());
         if let Some(errors) = errors {
             let kind = errors[0]["type"].as_str().unwrap_or_default();
             let message = errors[0]["message"].as_str().unwrap_or("no message").to_owned();
-            return Err(match kind {
+            let status = (kind == "UNPROCESSABLE").then_some(StatusCode::UNPROCESSABLE_ENTITY);
+            let words = message.clone();
+            let error = match kind {
                 "NOT_FOUND" => ForgeError::Gone { what: message },
                 "FORBIDDEN" | "INSUFFICIENT_SCOPES" => ForgeError::Denied { message },
                 "RATE_LIMITED" => ForgeError::RateLimited { until: self.clock.now().after(SECONDARY_PAUSE) },
                 "SERVICE_UNAVAILABLE" | "TIMEOUT" => ForgeError::Passing { message },
                 _ => ForgeError::Bug { message: format!("GraphQL: {message}") },
-            });
+            };
+            return Err(Failure { error, status, words });
         }
         Ok(body["data"].take())
     }
@@ -243,7 +262,7 @@ impl GitHub {
     }
 
     fn forget_refused(&self, who: &Who<'_>, answer: &Result<Answer, Failure>) {
-        let refused = matches!(answer, Err(Failure { unauthorized: true, .. }));
+        let refused = matches!(answer, Err(Failure { status: Some(StatusCode::UNAUTHORIZED), .. }));
         let key = match who {
             Who::App => return,
             Who::Repo(repo, scope) => token_key(repo.installation, Reach::Id(repo.id), *scope),
@@ -294,20 +313,25 @@ impl GitHub {
         }
         let message = value.ok().and_then(|v| v["message"].as_str().map(str::to_owned)).unwrap_or_default();
         let error = classify(&what, head.status, &head.headers, &message, self.clock.now());
-        Err(Failure { error, unauthorized: head.status == StatusCode::UNAUTHORIZED })
+        Err(Failure { error, status: Some(head.status), words: message })
     }
 }
 
-struct Failure {
+/// No success: its class, and what GitHub said.
+#[derive(Debug)]
+pub(crate) struct Failure {
     error: ForgeError,
-    unauthorized: bool,
+    /// The status of the answer; 422 for a GraphQL request that cannot be carried out. `None` without an answer.
+    pub(crate) status: Option<StatusCode>,
+    /// GitHub's own words; empty when it had none.
+    pub(crate) words: String,
 }
 
 impl Failure {
     fn of(error: ForgeError) -> Self {
-        Self { error, unauthorized: false }
+        Self { error, status: None, words: String::new() }
     }
-    fn into_error(self) -> ForgeError {
+    pub(crate) fn into_error(self) -> ForgeError {
         self.error
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::http::Method;
 use model::id::{CommentId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
-use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, PullListing};
+use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, GitCredential, MergeGroup, PullListing};
 use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
 use model::time::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::auth::Scope;
 use super::client::{GitHub, Reach, Who};
-use super::facts;
 use super::shape::{self, commit, time};
+use super::{facts, merge};
 
 const EDITED: &str = "query($ids:[ID!]!){nodes(ids:$ids){__typename ... on IssueComment{id lastEditedAt}}}";
 
@@ -86,6 +86,15 @@ impl ForgeRead for GitHub {
         }
         merged.sort_unstable();
         Ok(merged.into_iter().map(|(_, number)| number).collect())
+    }
+
+    async fn merge_group(
+        &self,
+        repo: &RepoSnapshot,
+        base_branch: &str,
+        head: &CommitSha,
+    ) -> Result<Option<MergeGroup>, ForgeError> {
+        merge::group(self, repo, base_branch, head).await
     }
 
     async fn comments(

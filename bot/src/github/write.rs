@@ -2,15 +2,17 @@
 
 use async_trait::async_trait;
 use hyper::http::Method;
-use model::id::{CheckRunId, CommentId, CommitSha, PullNumber, StackName};
-use model::ports::{ForgeError, ForgeWrite};
-use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::id::{CheckRunId, CommentId, CommitSha, DeploymentId, IssueNumber, PullNumber, StackName};
+use model::ports::{ForgeError, ForgeWrite, Merged};
+use model::publication::{Check, CheckName, Deployment, Issue, Notice, Reaction, Reply, Summary};
 use model::pull::RepoSnapshot;
+use model::stack::MergeMethod;
 use serde_json::{Value, json};
 
 use super::auth::Scope;
 use super::client::{GitHub, Who};
 use super::shape::{self, written};
+use super::{deployment, issue, merge};
 use crate::render::{self, RenderedCheck};
 
 /// Annotations that GitHub takes in one request.
@@ -94,6 +96,44 @@ impl ForgeWrite for GitHub {
         };
         self.minimize(repo, old).await?;
         Ok(id)
+    }
+
+    async fn put_notice(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        notice: &Notice,
+        known: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError> {
+        self.put_comment(repo, number, &render::notice_marker(&notice.key), &render::notice(notice), known).await
+    }
+
+    async fn put_issue(
+        &self,
+        repo: &RepoSnapshot,
+        issue: &Issue,
+        known: Option<IssueNumber>,
+    ) -> Result<IssueNumber, ForgeError> {
+        issue::put(self, repo, issue, known).await
+    }
+
+    async fn put_deployment(
+        &self,
+        repo: &RepoSnapshot,
+        deployment: &Deployment,
+        known: Option<DeploymentId>,
+    ) -> Result<DeploymentId, ForgeError> {
+        deployment::put(self, repo, deployment, known).await
+    }
+
+    async fn merge(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        head: &CommitSha,
+        method: Option<MergeMethod>,
+    ) -> Result<Merged, ForgeError> {
+        merge::merge(self, repo, number, head, method).await
     }
 
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {

@@ -3,6 +3,7 @@
 mod budget;
 mod comment;
 mod hostile;
+mod notice;
 mod terminal;
 
 use insta::assert_snapshot;

@@ -66,6 +66,14 @@ number_id!(
     CommentId
 );
 number_id!(
+    /// The number of an issue within its repository.
+    IssueNumber
+);
+number_id!(
+    /// A deployment on GitHub.
+    DeploymentId
+);
+number_id!(
     /// A check run on GitHub.
     CheckRunId
 );

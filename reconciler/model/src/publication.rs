@@ -3,8 +3,11 @@
 //! Invariant: built by `decide` only; a publication is a projection of rows and holds no time of its making,
 //! so that equal rows give equal publications.
 
+mod notice;
+
 use std::fmt;
 
+pub use notice::{Deployment, DeploymentState, Issue, Notice, NoticeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::affected::{Affected, ChangedFile};

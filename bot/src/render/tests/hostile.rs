@@ -2,7 +2,7 @@
 
 use model::diagnostic::{Diagnostic, Diagnostics};
 use model::plan::{Action, PlanFailure, Shown};
-use model::publication::{RowStatus, Standing, Summary};
+use model::publication::{Issue, Notice, NoticeKind, RowStatus, Standing, Summary};
 use model::stack::NotYet;
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
@@ -173,6 +173,25 @@ proptest! {
     }
 
     #[test]
+    fn notices_are_harmless(a in hostile(), b in hostile(), key in hostile()) {
+        let (stack, url) = (nasty(), "https://buildit.example/x".to_owned());
+        let run = model::publication::RunLink { number: model::id::RunNumber::new(1), url: url.clone() };
+        let progress = model::publication::Progress { done: 1, total: 2 };
+        let (commit, counts) = (super::super::sample::sha("ab"), model::plan::Counts::default());
+        for what in [
+            NoticeKind::MergedNotApplied { stack: stack.clone(), why: a.clone(), delta: vec![b.clone()], run: Some(run.clone()), url },
+            NoticeKind::Lost { stack: stack.clone(), progress, run: run.clone(), unknown: vec![a.clone(), b.clone()] },
+            NoticeKind::Unreviewed { stack: stack.clone(), commit, branch: b, counts, run },
+            NoticeKind::Settled { stack, how: a },
+        ] {
+            harmless(&notice(&Notice { key: key.clone(), what: what.clone() }))?;
+            let it = Issue { key: key.clone(), closed: false, what };
+            harmless(&issue(&it))?;
+            prop_assert!(!issue_title(&it).contains('\n') && !issue_title(&it).chars().any(text::is_hidden));
+        }
+    }
+
+    #[test]
     fn a_code_span_keeps_its_text(text in "[a`| \\\\]{0,20}") {
         let seen = read(&format!("x {} y", text::code(&text)));
         if !text.trim().is_empty() {
@@ -194,6 +213,11 @@ proptest! {
         let escape = char::from(27);
         prop_assert!(!clean.contains(escape));
     }
+}
+
+/// Everything that a stack's name may hold.
+fn nasty() -> model::id::StackName {
+    model::id::StackName::parse("a|b<i>@victim#999*_~$&amp;[x](https://evil)").expect("a legal name")
 }
 
 #[test]

@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
-use crate::publication::{Check, CheckName, Reaction, Reply, Summary};
+use crate::id::{CheckRunId, CommentId, CommitSha, DeploymentId, InstallationId, IssueNumber, PullNumber, RepoName};
+use crate::publication::{Check, CheckName, Deployment, Issue, Notice, Reaction, Reply, Summary};
 use crate::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
+use crate::stack::MergeMethod;
 use crate::time::Timestamp;
 
 /// Reads. Every answer is the newest that GitHub has; nothing is cached here but tokens.
@@ -27,6 +28,14 @@ pub trait ForgeRead: Send + Sync {
     /// The merged pull requests that brought this commit into its branch, oldest merge first. Empty when it was
     /// pushed without one, and for a commit of a merge group that is not merged yet.
     async fn pulls_of(&self, repo: &RepoSnapshot, commit: &CommitSha) -> Result<Vec<PullNumber>, ForgeError>;
+    /// The merge group of the base branch's queue whose temporary branch ends at `head`; `None` when the queue has no
+    /// such group (any more).
+    async fn merge_group(
+        &self,
+        repo: &RepoSnapshot,
+        base_branch: &str,
+        head: &CommitSha,
+    ) -> Result<Option<MergeGroup>, ForgeError>;
     /// Comments of a pull request created at or after `since`, oldest first, with whether they were edited.
     async fn comments(
         &self,
@@ -86,6 +95,42 @@ pub trait ForgeWrite: Send + Sync {
         old: CommentId,
         crowd: usize,
     ) -> Result<CommentId, ForgeError>;
+    /// Writes a comment of its own, or edits the known one. Without `known` it is looked for by its hidden marker
+    /// among our own comments first; a known one that was deleted is written anew.
+    async fn put_notice(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        notice: &Notice,
+        known: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError>;
+    /// Creates, edits, closes or opens an issue of ours. Without `known` it is looked for by its hidden marker among
+    /// our own issues first. A closed one that is nowhere is `Gone` and not made; issues that are turned off in the
+    /// repository are `Denied`.
+    async fn put_issue(
+        &self,
+        repo: &RepoSnapshot,
+        issue: &Issue,
+        known: Option<IssueNumber>,
+    ) -> Result<IssueNumber, ForgeError>;
+    /// Records how an apply stands: one deployment per key, one status per state. Without `known` it is looked for by
+    /// its key among our own deployments of that commit and stack first. Without the App's permission: `Denied`.
+    async fn put_deployment(
+        &self,
+        repo: &RepoSnapshot,
+        deployment: &Deployment,
+        known: Option<DeploymentId>,
+    ) -> Result<DeploymentId, ForgeError>;
+    /// Merges a pull request whose head is still `head`, or puts it into the merge queue of a base that has one. With
+    /// no method: the first of merge, squash and rebase that the repository allows; a queue has its own. Already
+    /// merged is `Done`, already in the queue is `Queued`.
+    async fn merge(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        head: &CommitSha,
+        method: Option<MergeMethod>,
+    ) -> Result<Merged, ForgeError>;
     /// Answers a command with one short comment; found again by the hidden marker that names the command.
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError>;
     /// Reacts to a comment; a reaction that is there already is Ok.
@@ -95,6 +140,38 @@ pub trait ForgeWrite: Send + Sync {
     /// Names of our check runs on a commit, to find those to close.
     async fn checks(&self, repo: &RepoSnapshot, commit: &CommitSha)
     -> Result<Vec<(CheckName, CheckRunId)>, ForgeError>;
+}
+
+/// Answer of `merge`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// It is merged; the commit on the base.
+    Done(CommitSha),
+    /// It waits in the base's merge queue.
+    Queued,
+    /// Not now.
+    Not {
+        /// GitHub's words.
+        why: String,
+    },
+}
+
+/// What a merge queue tests together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MergeGroup {
+    /// The commit of the base branch on which the first member was put.
+    pub base: CommitSha,
+    /// Its pull requests in the order of their merge; the last one is the one whose commit is the group's head.
+    pub members: Vec<GroupMember>,
+}
+
+/// A pull request of a merge group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMember {
+    /// Its number.
+    pub number: PullNumber,
+    /// Its head.
+    pub head: CommitSha,
 }
 
 /// A line of a list of pull requests.

@@ -12,7 +12,10 @@ mod source;
 
 pub use blobs::{BlobError, BlobKey, Blobs};
 pub use executor::{ExecError, Executor, JobStatus, Started};
-pub use forge::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
+pub use forge::{
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, GroupMember, MergeGroup, Merged,
+    PullListing,
+};
 pub use iac::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest};
 pub use small::{Clock, Ids, Keys, KeysError};
 pub use source::{FetchError, Source, SourceError, SurveyRequest};

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use model::id::{CheckRunId, CommentId, CommitSha, InstallationId, PullNumber, RepoName};
-use model::ports::{BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, PullListing};
-use model::publication::{Check, CheckName, Reaction, Reply, Summary};
+use model::id::{CheckRunId, CommentId, CommitSha, DeploymentId, InstallationId, IssueNumber, PullNumber, RepoName};
+use model::ports::{
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, MergeGroup, Merged, PullListing,
+};
+use model::publication::{Check, CheckName, Deployment, Issue, Notice, Reaction, Reply, Summary};
 use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
+use model::stack::MergeMethod;
 use model::time::Timestamp;
 
 use super::{Around, Trap};
@@ -40,6 +43,14 @@ impl ForgeRead for Around<dyn ForgeRead> {
     }
     async fn pulls_of(&self, repo: &RepoSnapshot, commit: &CommitSha) -> Result<Vec<PullNumber>, ForgeError> {
         self.trap.call("pulls_of", self.port.pulls_of(repo, commit)).await
+    }
+    async fn merge_group(
+        &self,
+        repo: &RepoSnapshot,
+        base_branch: &str,
+        head: &CommitSha,
+    ) -> Result<Option<MergeGroup>, ForgeError> {
+        self.trap.call("merge_group", self.port.merge_group(repo, base_branch, head)).await
     }
     async fn comments(
         &self,
@@ -103,6 +114,40 @@ impl ForgeWrite for Around<dyn ForgeWrite> {
         crowd: usize,
     ) -> Result<CommentId, ForgeError> {
         self.trap.call("move_summary", self.port.move_summary(repo, number, summary, old, crowd)).await
+    }
+    async fn put_notice(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        notice: &Notice,
+        known: Option<CommentId>,
+    ) -> Result<CommentId, ForgeError> {
+        self.trap.call("put_notice", self.port.put_notice(repo, number, notice, known)).await
+    }
+    async fn put_issue(
+        &self,
+        repo: &RepoSnapshot,
+        issue: &Issue,
+        known: Option<IssueNumber>,
+    ) -> Result<IssueNumber, ForgeError> {
+        self.trap.call("put_issue", self.port.put_issue(repo, issue, known)).await
+    }
+    async fn put_deployment(
+        &self,
+        repo: &RepoSnapshot,
+        deployment: &Deployment,
+        known: Option<DeploymentId>,
+    ) -> Result<DeploymentId, ForgeError> {
+        self.trap.call("put_deployment", self.port.put_deployment(repo, deployment, known)).await
+    }
+    async fn merge(
+        &self,
+        repo: &RepoSnapshot,
+        number: PullNumber,
+        head: &CommitSha,
+        method: Option<MergeMethod>,
+    ) -> Result<Merged, ForgeError> {
+        self.trap.call("merge", self.port.merge(repo, number, head, method)).await
     }
     async fn put_reply(&self, repo: &RepoSnapshot, number: PullNumber, reply: &Reply) -> Result<CommentId, ForgeError> {
         self.trap.call("put_reply", self.port.put_reply(repo, number, reply)).await
