@@ -347,6 +347,7 @@ mod tests {
             view: View::Pull(Box::new(sample::view(standing))),
             started_at: None,
             completed_at: None,
+            actions: Vec::new(),
         }
     }
 

@@ -20,7 +20,7 @@ pub mod text;
 mod verdict;
 pub mod words;
 
-pub use check::{Annotation, Level, RenderedCheck, check};
+pub use check::{Annotation, Button, Level, RenderedCheck, check};
 pub use comment::{plan_markdown, pull_body, row_body, summary};
 pub use dangers::ordered;
 pub use notice::{issue, issue_title, notice};

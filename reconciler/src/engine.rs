@@ -173,7 +173,9 @@ async fn work(pass: &Pass<'_>) -> Result<Option<Timestamp>, Trouble> {
         Key::Branch(repo, branch) => none(act::resync::branch(pass, *repo, branch)).await,
         Key::Repository(repo) => none(act::resync::repository(pass, *repo)).await,
         Key::Everything => none(act::resync::everything(pass)).await,
-        Key::Rerun(id) => none(act::resync::rerun(pass, id)).await,
+        Key::Rerun(id) => none(act::resync::pressed(pass, id)).await,
+        Key::Rules(repo) => none(act::resync::rules(pass, *repo)).await,
+        Key::Teams(installation) => none(act::resync::teams(pass, *installation)).await,
         Key::Attend(_) => Ok(None),
     }
 }

@@ -3,9 +3,11 @@
 //! Invariant: decides nothing. A hint only says where to look.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use model::id::{CheckRunId, InstallationId, PullNumber, RepoId, RepoName};
+use model::id::{CheckRunId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
 use model::ports::Clock;
+use model::publication::CheckAction;
 use model::time::Timestamp;
 
 use crate::store::{Conn, Store, StoreError, commands, due, pulls};
@@ -50,21 +52,56 @@ pub enum Hint {
         /// Which.
         installation: InstallationId,
     },
-    /// Someone asked for checks to run again.
-    Rerun {
+    /// Somebody's check or status of a commit changed: facts of pull requests with that head are old, where we know
+    /// any.
+    Commit {
+        /// The repository.
+        repo: RepoId,
+        /// Which.
+        commit: CommitSha,
+        /// Who caused it; what we did ourselves is no news.
+        by: String,
+    },
+    /// Somebody pressed a button of a check.
+    Pressed {
         /// Through which installation.
         installation: InstallationId,
         /// The repository.
         repo: RepoId,
         /// Its name now.
         name: RepoName,
-        /// The commit of the checks, 40 hexadecimal digits.
-        head_sha: String,
-        /// The one check; `None` for all of the commit.
-        check: Option<CheckRunId>,
+        /// Which, and who.
+        button: Button,
+    },
+    /// What branches ask for changed.
+    Rules {
+        /// Through which installation.
+        installation: InstallationId,
+        /// In this repository; `None` in all of the installation.
+        repo: Option<RepoId>,
+    },
+    /// Who is in which team changed.
+    Teams {
+        /// Of which installation's organisation.
+        installation: InstallationId,
     },
     /// Nothing that concerns us.
     Nothing,
+}
+
+/// A pressed button.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Button {
+    /// The commit of the checks.
+    pub commit: CommitSha,
+    /// The one check; `None` for all of the commit.
+    pub check: Option<CheckRunId>,
+    /// What it asks for.
+    pub action: CheckAction,
+    /// Who pressed it.
+    pub login: String,
+    /// An account of a program?
+    pub bot: bool,
 }
 
 /// A verified webhook delivery.
@@ -155,14 +192,45 @@ async fn hinted(conn: &mut Conn, hint: &Hint, id: &str, now: Timestamp) -> Resul
             pulls::know_repo(conn, *repo, *installation, name).await?;
             (Some(*repo), Key::Repository(*repo))
         }
-        Hint::Rerun { installation, repo, name, head_sha, check } => {
+        Hint::Pressed { installation, repo, name, button } => {
             pulls::know_repo(conn, *repo, *installation, name).await?;
-            commands::rerun(conn, id, *repo, head_sha, check.map(CheckRunId::get), now).await?;
+            commands::press(conn, id, *repo, button, now).await?;
             (Some(*repo), Key::Rerun(id.to_owned()))
         }
+        Hint::Commit { repo, commit, by } => return checked(conn, *repo, commit, by, now).await,
+        Hint::Rules { repo: Some(repo), .. } => (Some(*repo), Key::Rules(*repo)),
+        Hint::Rules { installation, repo: None } => {
+            for repo in pulls::repos_of(conn, *installation).await? {
+                due::mark(conn, &Key::Rules(repo), &repo.to_string(), now, now).await?;
+            }
+            return Ok(());
+        }
+        Hint::Teams { installation } => (None, Key::Teams(*installation)),
         Hint::Installation { .. } => (None, Key::Everything),
         Hint::Nothing => return Ok(()),
     };
     let tenant = repo.map_or_else(|| "server".to_owned(), |repo| repo.to_string());
     due::mark(conn, &key, &tenant, now, now).await
+}
+
+/// Checks end in bunches, and each look costs GitHub some requests: the next look takes all of this long.
+const BUNCH: Duration = Duration::from_secs(1);
+
+/// Facts of the open pull requests with that head are old.
+async fn checked(
+    conn: &mut Conn,
+    repo: RepoId,
+    commit: &CommitSha,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let slug = due::setting(conn, due::SLUG).await?;
+    if slug.is_some_and(|slug| by == format!("{slug}[bot]")) {
+        return Ok(());
+    }
+    for number in pulls::with_head(conn, repo, commit.as_str()).await? {
+        pulls::ask(conn, repo, number, now).await?;
+        due::mark(conn, &Key::Pull(repo, number), &repo.to_string(), now, now.after(BUNCH)).await?;
+    }
+    Ok(())
 }

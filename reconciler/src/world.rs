@@ -36,8 +36,12 @@ pub(crate) enum Key {
     Attend(RunId),
     /// What GitHub shows of a pull request.
     Publish(RepoId, PullNumber),
-    /// A request to run checks again.
+    /// A pressed button of a check.
     Rerun(String),
+    /// A repository whose rules changed.
+    Rules(RepoId),
+    /// An organisation whose teams changed.
+    Teams(InstallationId),
 }
 
 impl Key {
@@ -52,6 +56,8 @@ impl Key {
             Key::Attend(run) => format!("attend:{run}"),
             Key::Publish(repo, number) => format!("publish:{repo}:{number}"),
             Key::Rerun(id) => format!("rerun:{id}"),
+            Key::Rules(repo) => format!("rules:{repo}"),
+            Key::Teams(installation) => format!("teams:{installation}"),
         }
     }
     /// Reads the stored form.
@@ -72,6 +78,8 @@ impl Key {
             "run" => Key::Run(RunId::parse(rest).ok()?),
             "attend" => Key::Attend(RunId::parse(rest).ok()?),
             "rerun" => Key::Rerun(rest.to_owned()),
+            "rules" => Key::Rules(repo(rest)?),
+            "teams" => Key::Teams(InstallationId::new(rest.parse().ok()?)),
             _ => return None,
         })
     }

@@ -30,13 +30,15 @@ fn hint(hint: Hint) -> inbox::Hint {
         Hint::Branch { repo, branch } => {
             inbox::Hint::Branch { installation: repo.installation, repo: repo.id, name: repo.name, branch }
         }
-        Hint::Rerun { repo, commit, check } => inbox::Hint::Rerun {
+        Hint::Commit { repo, commit, by } => inbox::Hint::Commit { repo: repo.id, commit, by },
+        Hint::Pressed { repo, commit, check, action, by } => inbox::Hint::Pressed {
             installation: repo.installation,
             repo: repo.id,
             name: repo.name,
-            head_sha: commit.to_string(),
-            check,
+            button: inbox::Button { commit, check, action, login: by.login, bot: by.bot },
         },
+        Hint::Rules { installation, repo } => inbox::Hint::Rules { installation, repo: repo.map(|repo| repo.id) },
+        Hint::Teams { installation } => inbox::Hint::Teams { installation },
         Hint::Repository { repo } => {
             inbox::Hint::Repository { installation: repo.installation, repo: repo.id, name: repo.name }
         }

@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::StreamExt as _;
 use model::id::{CheckRunId, CommitSha, InstallationId, PullNumber, RepoId, RepoName};
+use model::publication::CheckAction;
 use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -44,14 +45,39 @@ pub enum Hint {
         /// Its name, without `refs/heads/`.
         branch: String,
     },
-    /// Somebody pressed "Re-run" on a check of ours.
-    Rerun {
+    /// Somebody else's check or status of a commit changed.
+    Commit {
+        /// Where.
+        repo: HintRepo,
+        /// Which.
+        commit: CommitSha,
+        /// Who caused it.
+        by: String,
+    },
+    /// Somebody pressed a button of a check of ours: "Re-run", or one of the check's own.
+    Pressed {
         /// Where.
         repo: HintRepo,
         /// The commit of the checks.
         commit: CommitSha,
         /// The one check; `None` for all of the commit.
         check: Option<CheckRunId>,
+        /// What the button asks for.
+        action: CheckAction,
+        /// Who.
+        by: Presser,
+    },
+    /// What branches ask for changed: of one repository, or of all.
+    Rules {
+        /// For which installation.
+        installation: InstallationId,
+        /// The one repository.
+        repo: Option<HintRepo>,
+    },
+    /// Who is in which team changed.
+    Teams {
+        /// Of which installation's organisation.
+        installation: InstallationId,
     },
     /// A repository was renamed, archived, moved.
     Repository {
@@ -63,6 +89,15 @@ pub enum Hint {
         /// Which.
         installation: InstallationId,
     },
+}
+
+/// Who pressed a button. Nothing of it is a right: that is asked of GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presser {
+    /// The login.
+    pub login: String,
+    /// An account of a program?
+    pub bot: bool,
 }
 
 /// A repository as a delivery names it.
@@ -131,7 +166,9 @@ async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body
     if serde_json::from_slice::<IgnoredAny>(&bytes).is_err() {
         return (StatusCode::BAD_REQUEST, "the body is not JSON\n").into_response();
     }
-    let hints = hints(event, &bytes);
+    // Every delivery of an App names the App that it is for.
+    let own = one(&headers, "x-github-hook-installation-target-id").and_then(|id| id.parse().ok());
+    let hints = hints(event, own, &bytes);
     if hints.is_empty() {
         tracing::debug!(event, delivery, "a delivery without a meaning for us");
         return StatusCode::ACCEPTED.into_response();
@@ -233,6 +270,19 @@ struct OfRef {
 struct Check {
     id: i64,
     head_sha: String,
+    app: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct Sender {
+    login: String,
+    #[serde(rename = "type", default)]
+    kind: String,
+}
+
+#[derive(Deserialize)]
+struct Requested {
+    identifier: String,
 }
 
 #[derive(Deserialize)]
@@ -240,6 +290,27 @@ struct OfCheck {
     action: String,
     check_run: Option<Check>,
     check_suite: Option<Check>,
+    requested_action: Option<Requested>,
+    sender: Sender,
+}
+
+#[derive(Deserialize)]
+struct OfStatus {
+    sha: String,
+    sender: Sender,
+}
+
+#[derive(Deserialize)]
+struct Written {
+    user: Option<Id>,
+    performed_via_github_app: Option<Id>,
+}
+
+#[derive(Deserialize)]
+struct OfComment {
+    action: String,
+    comment: Written,
+    sender: Id,
 }
 
 #[derive(Deserialize)]
@@ -247,12 +318,14 @@ struct OfInstallation {
     installation: Id,
 }
 
-/// What a verified delivery asks us to look at; nothing for what we do not know or cannot read.
-pub fn hints(event: &str, body: &[u8]) -> Vec<Hint> {
+/// What a verified delivery asks us to look at; nothing for what we do not know or cannot read, and for what the App
+/// `own`, which the delivery is for, did by itself.
+pub fn hints(event: &str, own: Option<i64>, body: &[u8]) -> Vec<Hint> {
     match event {
         "pull_request" | "pull_request_review" | "pull_request_review_thread" => with_repo(body, |repo, it: OfPull| {
             vec![Hint::Pull { repo, number: PullNumber::new(it.pull_request.number) }]
         }),
+        "issue_comment" if is_own_writing(own, body) => Vec::new(),
         "issue_comment" => with_repo(body, |repo, it: OfIssue| match it.issue.pull_request {
             Some(_) => vec![Hint::Pull { repo, number: PullNumber::new(it.issue.number) }],
             None => Vec::new(),
@@ -262,7 +335,18 @@ pub fn hints(event: &str, body: &[u8]) -> Vec<Hint> {
             let named = (it.ref_type.as_deref() == Some("branch")).then(|| it.name.clone());
             branch.or(named).map(|branch| Hint::Branch { repo, branch }).into_iter().collect()
         }),
-        "check_run" | "check_suite" => with_repo(body, |repo, it: OfCheck| reruns(repo, it)),
+        "check_run" | "check_suite" => {
+            with_repo(body, |repo, it: OfCheck| of_check(repo, own, it).into_iter().collect())
+        }
+        "status" => with_repo(body, |repo, it: OfStatus| {
+            let by = it.sender.login;
+            CommitSha::parse(&it.sha).map(|commit| Hint::Commit { repo, commit, by }).into_iter().collect()
+        }),
+        "branch_protection_rule" | "repository_ruleset" => of_owner(body, |installation, repo| {
+            // A ruleset of the organisation comes without a repository.
+            Hint::Rules { installation, repo }
+        }),
+        "team" | "membership" => of_owner(body, |installation, _| Hint::Teams { installation }),
         "repository" => with_repo(body, |repo, _: IgnoredAny| vec![Hint::Repository { repo }]),
         "installation" | "installation_repositories" => parse::<OfInstallation>(body)
             .map(|it| Hint::Installation { installation: InstallationId::new(it.installation.id) })
@@ -272,16 +356,45 @@ pub fn hints(event: &str, body: &[u8]) -> Vec<Hint> {
     }
 }
 
-fn reruns(repo: HintRepo, it: OfCheck) -> Vec<Hint> {
-    if it.action != "rerequested" {
-        return Vec::new();
-    }
-    let (head, check) = match (it.check_run, it.check_suite) {
-        (Some(run), _) => (run.head_sha, Some(CheckRunId::new(run.id))),
-        (None, Some(suite)) => (suite.head_sha, None),
-        (None, None) => return Vec::new(),
+/// Did the App write or edit a comment of its own?
+fn is_own_writing(own: Option<i64>, body: &[u8]) -> bool {
+    parse::<OfComment>(body).is_some_and(|it| {
+        let app = it.comment.performed_via_github_app.map(|app| app.id);
+        let wrote = matches!(it.action.as_str(), "created" | "edited");
+        wrote && own.is_some() && app == own && it.comment.user.is_some_and(|user| user.id == it.sender.id)
+    })
+}
+
+fn of_check(repo: HintRepo, own: Option<i64>, it: OfCheck) -> Option<Hint> {
+    let (check, of_suite) = match (it.check_run, it.check_suite) {
+        (Some(run), _) => (run, false),
+        (None, Some(suite)) => (suite, true),
+        (None, None) => return None,
     };
-    CommitSha::parse(&head).map(|commit| Hint::Rerun { repo, commit, check }).into_iter().collect()
+    let commit = CommitSha::parse(&check.head_sha).ok()?;
+    let action = match it.action.as_str() {
+        "rerequested" => Some(CheckAction::Replan),
+        "requested_action" => Some(CheckAction::parse(&it.requested_action?.identifier)?),
+        _ => None,
+    };
+    let Some(action) = action else {
+        let ours = own.is_some() && check.app.map(|app| app.id) == own;
+        return (!ours).then_some(Hint::Commit { repo, commit, by: it.sender.login });
+    };
+    // Buttons are told to the App that they belong to, and to no other.
+    let check = (!of_suite).then(|| CheckRunId::new(check.id));
+    let by = Presser { bot: it.sender.kind != "User", login: it.sender.login };
+    Some(Hint::Pressed { repo, commit, check, action, by })
+}
+
+fn of_owner(body: &[u8], make: impl FnOnce(InstallationId, Option<HintRepo>) -> Hint) -> Vec<Hint> {
+    let Some(it) = parse::<OfInstallation>(body) else { return Vec::new() };
+    let mut repo = None;
+    with_repo(body, |it, _: IgnoredAny| {
+        repo = Some(it);
+        Vec::new()
+    });
+    vec![make(InstallationId::new(it.installation.id), repo)]
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {

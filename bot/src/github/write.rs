@@ -276,6 +276,8 @@ fn check_body(check: &Check, rendered: &RenderedCheck, annotations: &[render::An
         "details_url": check.details_url,
         "status": rendered.status,
         "output": output(rendered, annotations),
+        // Said each time: what is not said stays as it was.
+        "actions": rendered.buttons.iter().map(button).collect::<Vec<_>>(),
     });
     if let Some(at) = check.started_at {
         body["started_at"] = json!(written(at));
@@ -298,6 +300,10 @@ fn output(rendered: &RenderedCheck, annotations: &[render::Annotation]) -> Value
         output["annotations"] = annotations.iter().map(annotation).collect();
     }
     output
+}
+
+fn button(it: &render::Button) -> Value {
+    json!({"label": it.label, "description": it.description, "identifier": it.identifier})
 }
 
 fn annotation(it: &render::Annotation) -> Value {

@@ -1,7 +1,7 @@
 //! Check runs: state, title, summary, text and annotations.
 
 use model::diagnostic::{Diagnostic, Severity};
-use model::publication::{Check, CheckName, PullView, RowStatus, StackRow, Standing, View};
+use model::publication::{Check, CheckAction, CheckName, PullView, RowStatus, StackRow, Standing, View};
 
 use crate::render::text::{cut, inline, link, one_line};
 use crate::render::verdict::{Verdict, capital, pull_verdict, row_verdict};
@@ -22,6 +22,19 @@ pub struct RenderedCheck {
     pub text: String,
     /// Marks on lines of files, in order. GitHub takes 50 per request.
     pub annotations: Vec<Annotation>,
+    /// Buttons, three at most.
+    pub buttons: Vec<Button>,
+}
+
+/// A button.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Button {
+    /// What GitHub gives back: 20 characters at most.
+    pub identifier: &'static str,
+    /// At most 20 characters.
+    pub label: &'static str,
+    /// At most 40 characters.
+    pub description: &'static str,
 }
 
 /// A mark on lines of a file.
@@ -62,11 +75,21 @@ impl Level {
 
 /// The check run of a publication.
 pub fn check(check: &Check) -> RenderedCheck {
-    match &check.view {
+    let rendered = match &check.view {
         View::Pull(view) if check.name == CheckName::Apply => applies(view),
         View::Pull(view) => pull(view),
         View::Stack(row) => stack(row),
-    }
+    };
+    RenderedCheck { buttons: check.actions.iter().map(|action| button(*action)).collect(), ..rendered }
+}
+
+fn button(action: CheckAction) -> Button {
+    let (label, description) = match action {
+        CheckAction::Apply => ("Apply", "Apply what is ready"),
+        CheckAction::Replan => ("Re-plan", "Plan again on the newest base"),
+        CheckAction::Unlock => ("Unlock", "Drop this pull request's locks and plans"),
+    };
+    Button { identifier: action.identifier(), label, description }
 }
 
 fn rendered(verdict: Verdict, summary: String, text: String, annotations: Vec<Annotation>) -> RenderedCheck {
@@ -77,6 +100,7 @@ fn rendered(verdict: Verdict, summary: String, text: String, annotations: Vec<An
         summary,
         text,
         annotations,
+        buttons: Vec::new(),
     }
 }
 

@@ -52,6 +52,7 @@ fn check_of(standing: Standing) -> RenderedCheck {
         view: View::Pull(Box::new(view(standing))),
         started_at: None,
         completed_at: None,
+        actions: Vec::new(),
     })
 }
 
@@ -63,6 +64,7 @@ fn stack_check(row: StackRow) -> RenderedCheck {
         view: View::Stack(Box::new(row)),
         started_at: None,
         completed_at: None,
+        actions: Vec::new(),
     })
 }
 

@@ -8,7 +8,9 @@ use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role as FakeRol
 use model::diagnostic::{Diagnostic, Diagnostics, Span};
 use model::id::{CommitSha, InstallationId, PullNumber, RepoName};
 use model::ports::{Clock, ForgeError, ForgeRead, ForgeWrite};
-use model::publication::{Check, CheckName, Notes, PullView, Reaction, Reply, ReplyPart, Standing, Summary, View};
+use model::publication::{
+    Check, CheckAction, CheckName, Notes, PullView, Reaction, Reply, ReplyPart, Standing, Summary, View,
+};
 use model::pull::RepoSnapshot;
 use model::pull::{PullState, Role};
 use model::time::Timestamp;
@@ -92,6 +94,7 @@ fn check(view: PullView) -> Check {
         view: View::Pull(Box::new(view)),
         started_at: Some(Timestamp::from_micros(START)),
         completed_at: Some(Timestamp::from_micros(START)),
+        actions: Vec::new(),
     }
 }
 
@@ -185,6 +188,33 @@ async fn writing_twice_changes_nothing() {
     }
     forge.minimize(repo, ids[0].1).await.expect("minimised");
     assert_ne!(scene.double.transcript(), seen[0], "a minimised comment shows");
+    scene.double.finish().expect("no violation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buttons_stand_on_a_check_as_long_as_they_are_said() {
+    let scene = scene().await;
+    let (forge, repo) = (&scene.forge, &scene.repo);
+    let head = forge.pull(repo, scene.number).await.expect("the pull request").head;
+    let done = check(view(&scene, &head, Standing::Unaffected { changed: Vec::new() }));
+    let actions = vec![CheckAction::Apply, CheckAction::Replan, CheckAction::Unlock];
+    let offered = Check { actions, ..done.clone() };
+    let id = forge.put_check(repo, &head, &offered, None).await.expect("a check");
+    let run = id.get().unsigned_abs();
+    let buttons = || {
+        let shown = scene.double.transcript();
+        shown.lines().filter(|line| line.trim().starts_with("button")).map(|line| line.trim().to_owned()).collect()
+    };
+    let shown: Vec<String> = buttons();
+    insta::assert_snapshot!(shown.join("\n"), @r#"
+    button "Apply" ("apply"): "Apply what is ready"
+    button "Re-plan" ("replan"): "Plan again on the newest base"
+    button "Unlock" ("unlock"): "Drop this pull request's locks and plans"
+    "#);
+    scene.double.press("acme/shop", run, "replan", "ben").expect("pressed");
+    forge.put_check(repo, &head, &done, Some(id)).await.expect("a check");
+    assert_eq!(buttons(), Vec::<String>::new());
+    assert!(scene.double.press("acme/shop", run, "replan", "ben").is_err(), "it is gone");
     scene.double.finish().expect("no violation");
 }
 

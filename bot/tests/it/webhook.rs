@@ -9,6 +9,7 @@ use axum::http::{Request, Response};
 use bot::github::webhook::{self, Hint, Intake};
 use fake_github::description::webhook_examples;
 use hyper_util::service::TowerToHyperService;
+use model::id::CheckRunId;
 use secrecy::SecretString;
 
 const SECRET: &str = "a webhook secret";
@@ -52,6 +53,7 @@ impl Door {
             ("content-type", "application/json"),
             ("x-github-event", event),
             ("x-github-delivery", "d-1"),
+            ("x-github-hook-installation-target-id", "7"),
             ("x-hub-signature-256", &signature),
         ];
         self.post(&headers, body.to_owned()).await.status().as_u16()
@@ -140,44 +142,121 @@ async fn signed_nonsense_is_refused_without_harm() {
     }
 }
 
+fn shown(hint: Hint) -> String {
+    let all = |check: Option<CheckRunId>| check.map_or("all".to_owned(), |id| id.to_string());
+    match hint {
+        Hint::Pull { number, .. } => format!("Pull {number}"),
+        Hint::Branch { branch, .. } => format!("Branch {branch}"),
+        Hint::Commit { commit, by, .. } => format!("Commit {} by {by}", commit.short()),
+        Hint::Pressed { commit, check, action, by, .. } => {
+            let program = if by.bot { ", a program" } else { "" };
+            format!("{action:?} {} {} by {}{program}", commit.short(), all(check), by.login)
+        }
+        Hint::Rules { repo, .. } => format!("Rules {}", repo.map_or("all".to_owned(), |repo| repo.name.to_string())),
+        Hint::Teams { installation } => format!("Teams {installation}"),
+        Hint::Repository { repo } => format!("Repository {}", repo.name),
+        Hint::Installation { installation } => format!("Installation {installation}"),
+    }
+}
+
+const HEAD: &str = "abcdef01abcdef01abcdef01abcdef01abcdef01";
+
+/// What a delivery for the App 7 comes to.
+async fn hinted(event: &str, part: &str) -> String {
+    let common = r#""installation":{"id":3},"repository":{"id":5,"full_name":"acme/shop"}"#;
+    let door = door();
+    assert_eq!(door.signed(event, &format!("{{{part},{common}}}").replace("HEAD", HEAD)).await, 202);
+    door.hints().into_iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
 #[tokio::test]
 async fn events_become_hints() {
-    let common = r#""installation":{"id":3},"repository":{"id":5,"full_name":"acme/shop"}"#;
-    let head = "abcdef01".repeat(5);
-    let run = format!(r#""action":"rerequested","check_run":{{"id":4,"head_sha":"{head}"}}"#);
-    let completed = run.replace("rerequested", "completed");
-    let suite = format!(r#""action":"rerequested","check_suite":{{"id":6,"head_sha":"{head}"}}"#);
-    let cases: [(&str, &str, &str); 12] = [
+    let cases: [(&str, &str, &str); 11] = [
         ("pull_request", r#""action":"opened","pull_request":{"number":9}"#, "Pull 9"),
+        ("pull_request_review", r#""action":"dismissed","pull_request":{"number":9}"#, "Pull 9"),
+        ("pull_request_review_thread", r#""action":"resolved","pull_request":{"number":9}"#, "Pull 9"),
         ("issue_comment", r#""action":"created","issue":{"number":9,"pull_request":{}}"#, "Pull 9"),
         ("issue_comment", r#""action":"created","issue":{"number":9}"#, ""),
         ("push", r#""ref":"refs/heads/feature/x""#, "Branch feature/x"),
         ("push", r#""ref":"refs/tags/v1""#, ""),
         ("delete", r#""ref":"old","ref_type":"branch""#, "Branch old"),
-        ("check_run", &run, "Rerun abcdef0 4"),
-        ("check_run", &completed, ""),
-        ("check_suite", &suite, "Rerun abcdef0 all"),
         ("repository", r#""action":"renamed""#, "Repository acme/shop"),
         ("installation", r#""action":"created""#, "Installation 3"),
         ("star", r#""action":"created""#, ""),
     ];
     for (event, part, expected) in cases {
-        let door = door();
-        assert_eq!(door.signed(event, &format!("{{{part},{common}}}")).await, 202);
-        let shown: Vec<String> = door
-            .hints()
-            .into_iter()
-            .map(|hint| match hint {
-                Hint::Pull { number, .. } => format!("Pull {number}"),
-                Hint::Branch { branch, .. } => format!("Branch {branch}"),
-                Hint::Rerun { commit, check, .. } => {
-                    format!("Rerun {} {}", commit.short(), check.map_or("all".to_owned(), |id| id.to_string()))
-                }
-                Hint::Repository { repo } => format!("Repository {}", repo.name),
-                Hint::Installation { installation } => format!("Installation {installation}"),
-            })
-            .collect();
-        assert_eq!(shown.join(", "), expected, "{event} {part}");
+        assert_eq!(hinted(event, part).await, expected, "{event} {part}");
+    }
+}
+
+#[tokio::test]
+async fn what_rules_and_teams_are_makes_facts_old() {
+    for (event, part, expected) in [
+        ("branch_protection_rule", r#""action":"edited""#, "Rules acme/shop"),
+        ("repository_ruleset", r#""action":"created""#, "Rules acme/shop"),
+        ("team", r#""action":"added_to_repository""#, "Teams 3"),
+        ("membership", r#""action":"removed""#, "Teams 3"),
+        ("status", r#""sha":"HEAD","sender":{"login":"ci[bot]"}"#, "Commit abcdef0 by ci[bot]"),
+        ("status", r#""sha":"none","sender":{"login":"ci[bot]"}"#, ""),
+    ] {
+        assert_eq!(hinted(event, part).await, expected, "{event} {part}");
+    }
+    let of_all = r#"{"action":"edited","repository_ruleset":{},"installation":{"id":3},"sender":{"login":"ana"}}"#;
+    let door = door();
+    assert_eq!(door.signed("repository_ruleset", of_all).await, 202);
+    assert_eq!(door.hints().into_iter().map(shown).collect::<Vec<_>>(), ["Rules all"], "of the organisation");
+}
+
+#[tokio::test]
+async fn other_apps_checks_are_news_and_our_own_are_none() {
+    let check = |action: &str, kind: &str, app: &str| {
+        format!(
+            r#""action":"{action}","{kind}":{{"id":4,"head_sha":"HEAD","app":{app}}},"sender":{{"login":"x","type":"Bot"}}"#
+        )
+    };
+    for kind in ["check_run", "check_suite"] {
+        for action in ["created", "completed"] {
+            let news = "Commit abcdef0 by x";
+            assert_eq!(hinted(kind, &check(action, kind, r#"{"id":9}"#)).await, news, "{kind} {action}");
+            assert_eq!(hinted(kind, &check(action, kind, "null")).await, news, "{kind} {action}");
+            assert_eq!(hinted(kind, &check(action, kind, r#"{"id":7}"#)).await, "", "{kind} {action}: our own");
+        }
+    }
+    let comment = |action: &str, app: &str, sender: &str| {
+        format!(
+            r#""action":"{action}","issue":{{"number":9,"pull_request":{{}}}},"sender":{{"id":{sender}}},"comment":{{"user":{{"id":1}},"performed_via_github_app":{app}}}"#
+        )
+    };
+    for action in ["created", "edited"] {
+        assert_eq!(hinted("issue_comment", &comment(action, r#"{"id":7}"#, "1")).await, "", "what we wrote");
+        assert_eq!(hinted("issue_comment", &comment(action, r#"{"id":9}"#, "1")).await, "Pull 9", "another App");
+        assert_eq!(hinted("issue_comment", &comment(action, "null", "1")).await, "Pull 9", "a person");
+        assert_eq!(hinted("issue_comment", &comment(action, r#"{"id":7}"#, "2")).await, "Pull 9", "edited by another");
+    }
+    assert_eq!(hinted("issue_comment", &comment("deleted", r#"{"id":7}"#, "1")).await, "Pull 9", "it is written anew");
+}
+
+#[tokio::test]
+async fn a_pressed_button_names_who_pressed_it() {
+    let pressed = |action: &str, kind: &str, more: &str, sender: &str| {
+        format!(
+            r#""action":"{action}","{kind}":{{"id":4,"head_sha":"HEAD","app":{{"id":7}}}}{more},"sender":{{"login":"cal","type":"{sender}"}}"#
+        )
+    };
+    let own = |identifier: &str| format!(r#","requested_action":{{"identifier":"{identifier}"}}"#);
+    for (part, expected) in [
+        (pressed("rerequested", "check_run", "", "User"), "Replan abcdef0 4 by cal"),
+        (pressed("rerequested", "check_suite", "", "User"), "Replan abcdef0 all by cal"),
+        (pressed("requested_action", "check_run", &own("apply"), "User"), "Apply abcdef0 4 by cal"),
+        (pressed("requested_action", "check_run", &own("replan"), "User"), "Replan abcdef0 4 by cal"),
+        (pressed("requested_action", "check_run", &own("unlock"), "User"), "Unlock abcdef0 4 by cal"),
+        (pressed("requested_action", "check_run", &own("unlock"), "Bot"), "Unlock abcdef0 4 by cal, a program"),
+        (pressed("requested_action", "check_run", &own("destroy"), "User"), ""),
+        (pressed("requested_action", "check_run", "", "User"), ""),
+        (pressed("rerequested", "check_run", "", "User").replace("login", "name"), ""),
+    ] {
+        let event = if part.contains("check_suite") { "check_suite" } else { "check_run" };
+        assert_eq!(hinted(event, &part).await, expected, "{part}");
     }
 }
 

@@ -59,6 +59,48 @@ pub struct Check {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub completed_at: Option<Timestamp>,
+    /// Its buttons, three at most; shown once it has ended.
+    #[serde(default)]
+    pub actions: Vec<CheckAction>,
+}
+
+/// A button of a check. Whoever presses it is authorised as if they had commented what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CheckAction {
+    /// `apply`.
+    Apply,
+    /// `plan`.
+    Replan,
+    /// `unlock`.
+    Unlock,
+}
+
+impl CheckAction {
+    const ALL: [CheckAction; 3] = [CheckAction::Apply, CheckAction::Replan, CheckAction::Unlock];
+
+    /// What GitHub gives back when it is pressed: 20 characters at most. Which check it was tells the check run's id.
+    pub const fn identifier(self) -> &'static str {
+        match self {
+            CheckAction::Apply => "apply",
+            CheckAction::Replan => "replan",
+            CheckAction::Unlock => "unlock",
+        }
+    }
+
+    /// Reads it back; `None` for what is none of ours.
+    pub fn parse(identifier: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.identifier() == identifier)
+    }
+
+    /// The verb that it stands for.
+    pub const fn verb(self) -> &'static str {
+        match self {
+            CheckAction::Apply => "apply",
+            CheckAction::Replan => "plan",
+            CheckAction::Unlock => "unlock",
+        }
+    }
 }
 
 /// The content of a check: the whole pull request, or one stack of it.

@@ -1,14 +1,15 @@
-//! Where else to look: branches that moved, repositories, everything; and requests to run checks again.
+//! Where else to look: branches that moved, rules and teams that changed, repositories, everything; and what pressed
+//! buttons ask for.
 //!
 //! Invariant: nothing is decided here; it says which pull requests' facts are old.
 
-use model::id::RepoId;
+use model::id::{InstallationId, RepoId};
 use model::ports::ForgeError;
-
+use model::publication::CheckAction;
 use model::pull::Role;
 
 use super::{Pass, Trouble};
-use crate::store::{commands, pulls};
+use crate::store::{commands, gates, pulls};
 use crate::world::{CommandRow, Key};
 
 /// A branch moved: pull requests into it, all of them when it is the default branch, where trust is read.
@@ -60,34 +61,62 @@ pub(crate) async fn everything(pass: &Pass<'_>) -> Result<(), Trouble> {
     Ok(pass.commit(tx).await?)
 }
 
-/// A request to run checks again becomes a command of each open pull request with that head. GitHub offers the
-/// button to those who may push.
-pub(crate) async fn rerun(pass: &Pass<'_>, id: &str) -> Result<(), Trouble> {
+/// What branches ask for changed: every pull request that is judged by it.
+pub(crate) async fn rules(pass: &Pass<'_>, repo: RepoId) -> Result<(), Trouble> {
     let mut tx = pass.write().await?;
-    let Some((repo, head, check)) = commands::waiting_rerun(&mut tx, id).await? else { return Ok(()) };
-    let target = match check {
-        Some(check) => commands::check_target(&mut tx, repo, check).await?,
+    for number in gates::judged(&mut tx, repo).await? {
+        pass.ask(&mut tx, repo, number).await?;
+    }
+    Ok(pass.commit(tx).await?)
+}
+
+/// Who is in which team changed: every pull request that is judged by teams.
+pub(crate) async fn teams(pass: &Pass<'_>, installation: InstallationId) -> Result<(), Trouble> {
+    let mut tx = pass.write().await?;
+    for (repo, number) in gates::naming_teams(&mut tx, installation).await? {
+        pass.ask(&mut tx, repo, number).await?;
+    }
+    Ok(pass.commit(tx).await?)
+}
+
+/// A pressed button becomes a command of each open pull request with that head, by whoever pressed it and with the
+/// right that GitHub says they have now: a button is a comment that was not typed.
+pub(crate) async fn pressed(pass: &Pass<'_>, id: &str) -> Result<(), Trouble> {
+    let waiting = commands::waiting_press(&mut *pass.parts.store.read().await?, id).await?;
+    let Some((repo, button, at)) = waiting else { return Ok(()) };
+    let role = match button.login.as_str() {
+        "" => Role::None,
+        login => pass.parts.forge.role(&pass.repository(repo).await?, login).await?,
+    };
+    let mut tx = pass.write().await?;
+    let head = button.commit.as_str();
+    let target = match button.check {
+        Some(check) => commands::check_target(&mut tx, repo, check.get()).await?,
         None => None,
     };
+    let verb = button.action.verb();
     let stack = target.as_deref().and_then(|target| target.split_once(&format!("{head}:{STACK_CHECK}")));
-    let body = stack.map_or_else(|| "/buildit plan".to_owned(), |(_, stack)| format!("/buildit plan -p {stack}"));
-    for number in pulls::with_head(&mut tx, repo, &head).await? {
+    let body = stack.map_or_else(|| format!("/buildit {verb}"), |(_, stack)| format!("/buildit {verb} -p {stack}"));
+    // Of a check that we do not know we cannot say which stack it is of; to plan too much does no harm.
+    let unknown = button.check.is_some() && target.is_none() && button.action != CheckAction::Replan;
+    let pulls = if unknown { Vec::new() } else { pulls::with_head(&mut tx, repo, head).await? };
+    for number in pulls {
         let row = CommandRow {
             id: format!("{id}:{number}"),
             comment: None,
-            author: "the check's button".to_owned(),
-            bot: false,
+            author: button.login.clone(),
+            bot: button.bot,
             edited: false,
             body: body.clone(),
-            created_at: pass.now(),
-            role: Some(Role::Write),
+            created_at: at,
+            role: Some(role),
             done: false,
             outcome: None,
         };
         commands::note(&mut tx, repo, number, &row).await?;
         pass.ask(&mut tx, repo, number).await?;
     }
-    commands::end_rerun(&mut tx, id).await?;
+    commands::end_press(&mut tx, id).await?;
     Ok(pass.commit(tx).await?)
 }
 
@@ -101,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stacks_checks_begin_as_reruns_expect() {
+    fn stacks_checks_begin_as_buttons_expect() {
         let stack = model::id::StackName::parse("network").expect("a name");
         assert_eq!(CheckName::Stack(stack).to_string(), format!("{STACK_CHECK}network"));
     }

@@ -326,6 +326,7 @@ fn aggregate(world: &PullWorld, view: &PullView, name: CheckName) -> Check {
         started_at: runs.iter().filter_map(|run| run.started_at).min(),
         completed_at: runs.iter().filter_map(|run| run.ended_at).max().filter(|_| ended),
         view: View::Pull(Box::new(view.clone())),
+        actions: Vec::new(),
     }
 }
 
@@ -339,6 +340,7 @@ fn child(world: &PullWorld, view: &PullView, row: &StackRow) -> Check {
         view: View::Stack(Box::new(row.clone())),
         started_at: run.and_then(|run| run.started_at),
         completed_at: run.filter(|run| run.state.is_terminal()).and_then(|run| run.ended_at),
+        actions: Vec::new(),
     }
 }
 

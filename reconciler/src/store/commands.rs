@@ -1,10 +1,12 @@
-//! Comments that may be commands, one row per comment id, and requests to run checks again.
+//! Comments that may be commands, one row per comment id, and pressed buttons of checks.
 
-use model::id::{CommentId, PullNumber, RepoId};
+use model::id::{CheckRunId, CommentId, CommitSha, PullNumber, RepoId};
+use model::publication::CheckAction;
 use model::time::Timestamp;
 
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, text, to_json};
 use super::{Conn, StoreError};
+use crate::inbox::Button;
 use crate::world::{CommandRow, Outcome};
 
 /// Notes one; a second time does nothing.
@@ -53,35 +55,44 @@ pub(crate) async fn end(conn: &mut Conn, id: &str, outcome: Option<&Outcome>) ->
     Ok(db::run(conn, query.bind(id.to_owned()).bind(outcome.map(to_json).transpose()?)).await? == 1)
 }
 
-/// Notes a request to run checks again.
-pub(crate) async fn rerun(
+/// Notes a pressed button.
+pub(crate) async fn press(
     conn: &mut Conn,
     id: &str,
     repo: RepoId,
-    head: &str,
-    check: Option<i64>,
+    button: &Button,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let query =
-        sql("insert into reruns (id, repo, head, check_id, created_at, state) values ($1, $2, $3, $4, $5, 'new') \
-         on conflict (id) do nothing");
-    let query = query.bind(id.to_owned()).bind(repo.get()).bind(head.to_owned()).bind(check).bind(now.micros());
-    db::run(conn, query).await?;
+    let query = sql("insert into reruns (id, repo, head, check_id, created_at, action, author, bot, state) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'new') on conflict (id) do nothing");
+    let Button { commit, check, action, login, bot } = button;
+    let query = query.bind(id.to_owned()).bind(repo.get()).bind(commit.to_string()).bind(check.map(CheckRunId::get));
+    let query = query.bind(now.micros()).bind(action.identifier().to_owned()).bind(login.clone());
+    db::run(conn, query.bind(i64::from(*bot))).await?;
     Ok(())
 }
 
-/// A request that waits: repository, head, check.
-pub(crate) async fn waiting_rerun(
+/// A button that waits, in which repository and since when.
+pub(crate) async fn waiting_press(
     conn: &mut Conn,
     id: &str,
-) -> Result<Option<(RepoId, String, Option<i64>)>, StoreError> {
-    let query = sql("select repo, head, check_id from reruns where id=$1 and state='new'").bind(id.to_owned());
-    let Some(row) = db::optional(conn, query).await? else { return Ok(None) };
-    Ok(Some((RepoId::new(int(&row, "repo")?), text(&row, "head")?, maybe_int(&row, "check_id")?)))
+) -> Result<Option<(RepoId, Button, Timestamp)>, StoreError> {
+    let query = sql("select repo, head, check_id, created_at, action, author, bot from reruns \
+         where id=$1 and state='new'");
+    let Some(row) = db::optional(conn, query.bind(id.to_owned())).await? else { return Ok(None) };
+    let unreadable = |what: String| StoreError::Unreadable { what };
+    let button = Button {
+        commit: CommitSha::parse(&text(&row, "head")?).map_err(|error| unreadable(error.to_string()))?,
+        check: maybe_int(&row, "check_id")?.map(CheckRunId::new),
+        action: CheckAction::parse(&text(&row, "action")?).ok_or_else(|| unreadable("a button".to_owned()))?,
+        login: text(&row, "author")?,
+        bot: int(&row, "bot")? == 1,
+    };
+    Ok(Some((RepoId::new(int(&row, "repo")?), button, Timestamp::from_micros(int(&row, "created_at")?))))
 }
 
 /// Ends it.
-pub(crate) async fn end_rerun(conn: &mut Conn, id: &str) -> Result<(), StoreError> {
+pub(crate) async fn end_press(conn: &mut Conn, id: &str) -> Result<(), StoreError> {
     db::run(conn, sql("update reruns set state='done' where id=$1").bind(id.to_owned())).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What requirements are judged by: facts of GitHub, what was shown, freezes, and the evidence of applies.
 
 use model::gate::Gate;
-use model::id::{CommitSha, PullNumber, RepoId, RunId, StackName};
+use model::id::{CommitSha, InstallationId, PullNumber, RepoId, RunId, StackName};
 use model::pull::GateFacts;
 use model::time::Timestamp;
 
@@ -23,6 +23,31 @@ pub(crate) async fn set_facts(
     let query = query.bind(repo.get()).bind(number.get()).bind(to_json(facts)?).bind(seen).bind(now.micros());
     db::run(conn, query.bind(i64::from(facts.mergeable.is_none()))).await?;
     Ok(())
+}
+
+/// Open pull requests of a repository that are judged by facts.
+pub(crate) async fn judged(conn: &mut Conn, repo: RepoId) -> Result<Vec<PullNumber>, StoreError> {
+    let query = sql("select number from pulls where repo=$1 and open=1 and gates is not null order by number");
+    let rows = db::all(conn, query.bind(repo.get())).await?;
+    rows.iter().map(|row| Ok(PullNumber::new(int(row, "number")?))).collect()
+}
+
+/// Open pull requests of an installation in whose facts teams are named.
+pub(crate) async fn naming_teams(
+    conn: &mut Conn,
+    installation: InstallationId,
+) -> Result<Vec<(RepoId, PullNumber)>, StoreError> {
+    let query = sql("select p.repo, p.number, p.gates from pulls p join repositories r on r.id=p.repo \
+         where r.installation=$1 and p.open=1 and p.gates is not null order by p.repo, p.number");
+    let rows = db::all(conn, query.bind(installation.get())).await?;
+    let mut found = Vec::new();
+    for row in rows {
+        let facts: GateFacts = db::from_json(&text(&row, "gates")?)?;
+        if !facts.wants.teams.is_empty() {
+            found.push((RepoId::new(int(&row, "repo")?), PullNumber::new(int(&row, "number")?)));
+        }
+    }
+    Ok(found)
 }
 
 /// What was shown of the plans of a pull request, oldest first.

@@ -11,6 +11,7 @@ const STEPS: &[(i64, &str)] = &[
     (3, include_str!("../../../migrations/0003_states.sql")),
     (5, include_str!("../../../migrations/0005_applies.sql")),
     (6, include_str!("../../../migrations/0006_gates.sql")),
+    (7, include_str!("../../../migrations/0007_buttons.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

@@ -195,3 +195,10 @@ pub(crate) async fn with_head(conn: &mut Conn, repo: RepoId, head: &str) -> Resu
     let rows = db::all(conn, query.bind(repo.get()).bind(head.to_owned())).await?;
     rows.iter().map(|row| Ok(PullNumber::new(int(row, "number")?))).collect()
 }
+
+/// Repositories of an installation.
+pub(crate) async fn repos_of(conn: &mut Conn, installation: InstallationId) -> Result<Vec<RepoId>, StoreError> {
+    let query = sql("select id from repositories where installation=$1 order by id").bind(installation.get());
+    let rows = db::all(conn, query).await?;
+    rows.iter().map(|row| Ok(RepoId::new(int(row, "id")?))).collect()
+}

@@ -125,6 +125,27 @@ impl FakeGitHub {
         model.create_check(id, app, sha, input)
     }
 
+    /// Puts buttons on a check run, identifier and label, as if its App had said so.
+    ///
+    /// # Errors
+    /// There is no such repository or check run; GitHub would refuse the buttons.
+    pub fn offer(&self, repository: &str, check_run: u64, buttons: &[(&str, &str)]) -> Result<(), Error> {
+        let mut model = self.shared.model();
+        let id = model.repository_id(repository)?;
+        let action = |(identifier, label): &(&str, &str)| serde_json::json!({"identifier": identifier, "label": label, "description": label});
+        let actions = Some(buttons.iter().map(action).collect());
+        model.update_check(id, check_run, CheckInput { actions, ..CheckInput::default() })
+    }
+
+    /// The newest check run of a name at the head of a pull request.
+    ///
+    /// # Errors
+    /// There is no such pull request or check.
+    pub fn check_run(&self, repository: &str, number: u64, name: &str) -> Result<u64, Error> {
+        let model = self.shared.model();
+        model.newest_check(model.repository_id(repository)?, number, name)
+    }
+
     /// What GitHub finds of a commit's signature: `valid`, `unsigned`, `unknown_key`, …
     ///
     /// # Errors

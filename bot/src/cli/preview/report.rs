@@ -187,6 +187,7 @@ mod tests {
             view: model::publication::View::Pull(Box::new(sample::view(standing))),
             started_at: None,
             completed_at: None,
+            actions: Vec::new(),
         });
         published
     }

@@ -3,10 +3,12 @@
 //!
 //! Nothing here sleeps. `settle` goes on until a round changes nothing; time passes only by `advance`.
 
+mod buttons;
 mod commands;
 mod delivering;
 mod killing;
 pub(crate) mod machine;
+mod news;
 mod opening;
 pub(crate) mod real;
 mod replicas;
