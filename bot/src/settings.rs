@@ -18,6 +18,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where people reach the server; links in checks begin with it. No trailing `/`. `None`: where it listens.
     pub public_url: Option<String>,
+    /// Where jobs reach the server, when that is another address. No trailing `/`.
+    pub internal_url: Option<String>,
     /// May everybody who reaches the pages read them?
     pub public_read: bool,
     /// Keys, mirrors, jobs and the SQLite file live here.
@@ -104,9 +106,10 @@ impl fmt::Display for WrongSettings {
 }
 
 /// Every setting: its name in the file. The variable is `BUILDIT_` and the name in capitals, `.` as `_`.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "listen",
     "public_url",
+    "internal_url",
     "public_read",
     "data_dir",
     "database_url",
@@ -199,6 +202,7 @@ impl Settings {
         let listen: Option<SocketAddr> =
             reader.parsed("listen", "127.0.0.1:8080", "an address and port, such as 127.0.0.1:8080 or 0.0.0.0:8080");
         let public_url = reader.url("public_url");
+        let internal_url = reader.url("internal_url");
         let public_read = reader.flag("public_read");
         let slots: Option<u32> = reader.parsed("slots", "2", "a number from 1 to 100");
         if slots.is_some_and(|it| !(1..=100).contains(&it)) {
@@ -223,6 +227,7 @@ impl Settings {
         Ok(Self {
             listen,
             public_url,
+            internal_url,
             public_read,
             data_dir,
             database,

@@ -10,9 +10,11 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use model::id::RunId;
 use model::job::{Cursor, JobEnd, JobEvent, JobEventKind};
+use model::mask::Masker;
 use model::plan::AppliedItem;
 use model::ports::ExecError;
 use model::run::RunKind;
+use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 
 use crate::act::{Pass, Trouble};
@@ -68,8 +70,11 @@ pub(crate) async fn attend(parts: &Parts, claim: &Claim, run: RunId, presence: &
     let pass = Pass { parts, claim };
     let row = runs::by_id(&mut *parts.store.read().await?, run).await?;
     let Some(row) = row.filter(|row| !row.state.is_terminal() && row.job_end.is_none()) else { return Ok(()) };
+    // Made before the job was started.
+    let tokens = parts.states.tokens_of(run).await?;
+    let masks = Masker::new(tokens.iter().map(|token| token.expose_secret()));
     let mut events = parts.executor.events(&row.job(), Cursor(row.cursor)).ready_chunks(BATCH);
-    let mut reader = Reader::new(&pass, row);
+    let mut reader = Reader::new(&pass, row, masks);
     loop {
         let batch = match events.next().now_or_never() {
             Some(batch) => batch,
@@ -104,6 +109,8 @@ pub(crate) async fn attend(parts: &Parts, claim: &Claim, run: RunId, presence: &
 struct Reader<'a> {
     pass: &'a Pass<'a>,
     row: RunRow,
+    /// What the log of this run may not show.
+    masks: Masker,
     /// Output since the stored place: where its event begins, bytes of it that are stored, the event's bytes.
     held: Vec<(u64, usize, Bytes)>,
     /// Where the next event begins.
@@ -117,10 +124,10 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(pass: &'a Pass<'a>, row: RunRow) -> Self {
+    fn new(pass: &'a Pass<'a>, row: RunRow, masks: Masker) -> Self {
         let skip = usize::try_from(row.skip).unwrap_or(usize::MAX);
         let stored = (row.cursor, row.skip);
-        Self { pass, next: row.cursor, skip, stored, row, held: Vec::new(), news: false, end: None }
+        Self { pass, next: row.cursor, skip, stored, row, masks, held: Vec::new(), news: false, end: None }
     }
 
     fn take(&mut self, event: JobEvent) {
@@ -172,7 +179,7 @@ impl<'a> Reader<'a> {
         }
         let parts = self.pass.parts;
         let (clear, items) = self.read(clear);
-        let masked = parts.settings.masks.mask_bytes(&clear);
+        let masked = parts.settings.masks.mask_bytes(&self.masks.mask_bytes(&clear));
         let tail = match &self.end {
             Some(_) => self.tail(&masked).await?,
             None => String::new(),

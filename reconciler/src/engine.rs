@@ -72,6 +72,7 @@ impl Engine {
         SystemRandom::new().fill(&mut secret).map_err(|_| EngineError::Randomness)?;
         let sealed = parts.seal.seal(STACK_SECRET, &secret)?;
         due::put_setting(&mut tx, due::APPLIES, if parts.settings.applies { "yes" } else { "no" }).await?;
+        due::put_setting(&mut tx, due::STATES, if parts.settings.state_url.is_some() { "yes" } else { "no" }).await?;
         due::set_setting(&mut tx, STACK_SECRET, &hex::encode(sealed)).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(())

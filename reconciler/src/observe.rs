@@ -23,6 +23,7 @@ pub(crate) async fn pull(
         runs::of_pull(conn, repo, number).await?.into_iter().partition(|run| run.what.kind == RunKind::Plan);
     Ok(Some(PullWorld {
         base_url: base_url.to_owned(),
+        keeps_states: due::setting(conn, due::STATES).await?.is_some_and(|value| value == "yes"),
         may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
         slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
         app: due::setting(conn, due::APP).await?.and_then(|id| id.parse().ok()),

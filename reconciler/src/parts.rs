@@ -8,6 +8,7 @@ use model::ports::{Blobs, Clock, Executor, ForgeRead, ForgeWrite, IacEngine, Ids
 
 use crate::logs::Logs;
 use crate::seal::Seal;
+use crate::states::States;
 use crate::store::Store;
 
 /// What the engine works with.
@@ -28,6 +29,8 @@ pub struct Parts {
     pub iac: Arc<dyn IacEngine>,
     /// Plan files.
     pub blobs: Arc<dyn Blobs>,
+    /// States that are kept here.
+    pub states: States,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Fresh ids.
@@ -41,6 +44,8 @@ pub struct Parts {
 pub struct EngineSettings {
     /// Links begin with it; no `/` at its end.
     pub public_url: String,
+    /// Where jobs find the states that are kept here; no `/` at its end. `None`: nowhere, nothing is served.
+    pub state_url: Option<String>,
     /// This process, for leases: unique among replicas.
     pub owner: String,
     /// Runs at the same time, of all replicas together.

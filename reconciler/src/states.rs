@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::id::{RepoId, RunId, StackName};
+use model::plan::{StateSeen, StateStamp};
 use model::ports::{BlobError, BlobKey, Blobs, Clock, Ids};
 use model::time::Timestamp;
 use ring::digest;
@@ -139,6 +140,26 @@ pub enum StateError {
     },
 }
 
+impl StateError {
+    /// Does trying again not help before someone acts?
+    pub(crate) fn is_of_a_person(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Blob(_) | Self::Seal(_) | Self::Random | Self::Busy { .. })
+    }
+}
+
+/// Where a job finds the state of its stack, below the server's URL.
+pub fn path(repo: RepoId, stack: &StackName) -> String {
+    let mut path = format!("/state/{repo}/");
+    for byte in stack.as_str().bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
 /// Where a version came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -252,6 +273,36 @@ impl States {
         Ok(epoch)
     }
 
+    /// Who holds the lock of a stack's state, within the transaction of the caller: from then on to its end nobody
+    /// else takes it.
+    pub async fn holder(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<Option<Holder>, StoreError> {
+        let row = states::hold(conn, repo, stack).await?;
+        match &row.lock {
+            Some(held) => Ok(Some(lock::holder(conn, held).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The state of a stack now, to hold against what a plan has seen.
+    pub async fn seen(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<StateSeen, StateError> {
+        let Some(head) = states::head(conn, repo, stack).await? else { return Ok(StateSeen::None) };
+        if head.binding != binding(repo, stack, &head) {
+            return Err(damaged(stack, format!("the row of version {} was changed", head.number)));
+        }
+        Ok(StateSeen::of((head.origin != REMOVAL).then(|| stamp_of(&head))))
+    }
+
+    /// A stamp without a digest, and the digest of the head that had its lineage and serial.
+    pub(crate) async fn stamp(
+        conn: &mut Conn,
+        repo: RepoId,
+        stack: &StackName,
+        stamp: StateStamp,
+    ) -> Result<StateStamp, StateError> {
+        let row = states::accepted(conn, repo, stack, &stamp.lineage, stamp.serial).await?;
+        Ok(row.map_or(stamp, |row| stamp_of(&row)))
+    }
+
     /// Freezes a stack, or ends that with `None`, within the transaction of the caller. The state itself stays
     /// writable for the apply that was granted last: what it still writes is the truth.
     pub async fn freeze(
@@ -308,6 +359,10 @@ impl States {
         let found = self.blobs.get(&blob_key(row)).await?;
         found.ok_or_else(|| damaged(stack, format!("the content of version {} is not there", row.number)))
     }
+}
+
+fn stamp_of(row: &VersionRow) -> StateStamp {
+    StateStamp { lineage: row.lineage.clone(), serial: row.serial, digest: Some(row.digest.clone()) }
 }
 
 fn damaged(stack: &StackName, what: String) -> StateError {

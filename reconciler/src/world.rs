@@ -8,8 +8,7 @@ use model::id::{
     CommentId, CommitSha, InstallationId, JobName, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName,
 };
 use model::job::JobEnd;
-use model::plan::PlanOptions;
-use model::plan::{PlanDocument, PlanFailure};
+use model::plan::{PlanDocument, PlanFailure, PlanOptions, StateSeen};
 use model::pull::{GateFacts, PullSnapshot, RepoSnapshot, Role};
 use model::run::{RunKind, RunState, Wanted};
 use model::stack::{LockMode, ResolvedTool, Stack};
@@ -219,6 +218,8 @@ pub(crate) struct RunRow {
     pub(crate) epoch: Option<i64>,
     /// Of an apply: its requirements are judged by facts that answer at least this request.
     pub(crate) asked: Option<i64>,
+    /// Of a plan that was made: the state that it was made on, when that is known.
+    pub(crate) state_seen: Option<StateSeen>,
     /// Read beside it where a view needs it.
     pub(crate) document: Option<PlanDocument>,
 }
@@ -334,6 +335,8 @@ pub(crate) struct PullWorld {
     pub(crate) app: Option<i64>,
     /// When this was observed.
     pub(crate) now: Timestamp,
+    /// Are states kept here and served to jobs?
+    pub(crate) keeps_states: bool,
     /// May plans be applied from here?
     pub(crate) may_apply: bool,
     pub(crate) repo: RepoRow,

@@ -89,6 +89,7 @@ impl DemoServer {
             data_dir: parts.dir,
             http: Some(http),
             public_url: None,
+            internal_url: None,
             work: Some(work),
             clock,
             ids: Arc::new(UuidIds::new()),

@@ -20,6 +20,7 @@ use reconciler::blobs::DatabaseBlobs;
 use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::{Delivery, Hint, Inbox};
 use reconciler::seal::Seal;
+use reconciler::states::States;
 use reconciler::store::Store;
 use runner::exec::Process;
 use runner::iac::Iac;
@@ -121,8 +122,10 @@ async fn wire(job: PreviewJob, dir: &Path, executor: Process) -> anyhow::Result<
     let seal = Seal::new(Arc::new(FileKeys::open(&dir.join("keys"))?));
     let forge = Arc::new(LocalForge::new(job.preview));
     let git = Arc::new(GitSource::over_clone(&job.clone));
+    let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
     let engine = Engine::new(Parts {
-        blobs: Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone())),
+        states: States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone()),
+        blobs,
         store: store.clone(),
         seal,
         forge: forge.clone(),
@@ -134,6 +137,8 @@ async fn wire(job: PreviewJob, dir: &Path, executor: Process) -> anyhow::Result<
         ids,
         settings: EngineSettings {
             public_url: String::new(),
+            // Nothing is served: what a server would keep is planned on an empty state.
+            state_url: None,
             owner: "preview".to_owned(),
             slots: job.slots,
             applies: false,

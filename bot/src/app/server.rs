@@ -45,6 +45,8 @@ pub struct ServerParts {
     pub http: Option<Http>,
     /// Where people reach it; links begin with it. `None`: the bound address.
     pub public_url: Option<String>,
+    /// Where jobs reach it; `None`: where people do.
+    pub internal_url: Option<String>,
     /// What it works with; `None` for a server that only shows what it has.
     pub work: Option<Work>,
     /// The time.
@@ -129,15 +131,15 @@ impl Server {
     /// # Errors
     /// The data directory, the key file or the database cannot be used; each says what to do.
     pub async fn start(parts: ServerParts) -> anyhow::Result<Self> {
-        let ServerParts { database, data_dir, http, public_url, work, clock, ids } = parts;
+        let ServerParts { database, data_dir, http, public_url, internal_url, work, clock, ids } = parts;
         let hold = data::hold(&data_dir, &database)?;
         let seal = Seal::new(Arc::new(FileKeys::open(&data_dir.join("keys"))?));
         let store = data::open_store(&database).await?;
         let address = http.as_ref().map(|http| http.listener.local_addr()).transpose()?;
         let public_url = public_url.or_else(|| address.map(|it| format!("http://{it}"))).unwrap_or_default();
         let inbox = Inbox::new(store.clone(), clock.clone());
-        let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
-        let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
+        let kept = Kept::new(&store, &seal, &clock, &ids);
+        let states = kept.states.clone();
         let (stop, stopped) = watch::channel(false);
 
         let mut running = None;
@@ -145,13 +147,14 @@ impl Server {
             let owner = ids.uuid(clock.now()).to_string();
             let settings = EngineSettings {
                 public_url: public_url.clone(),
+                state_url: http.as_ref().map(|_| internal_url.unwrap_or_else(|| public_url.clone())),
                 owner,
                 slots: work.slots,
                 applies: true,
                 masks: work.masks.clone(),
             };
             let resync = work.resync;
-            let engine = engine(&store, &seal, blobs, &clock, ids, work, settings);
+            let engine = kept.engine(work, settings);
             engine.start().await?;
             running = Some((engine.clone(), loops::Loops::start(engine, clock.clone(), resync, stopped.clone())));
         }
@@ -203,28 +206,40 @@ impl Server {
     }
 }
 
-fn engine(
-    store: &Store,
-    seal: &Seal,
-    blobs: Arc<dyn Blobs>,
-    clock: &Arc<dyn Clock>,
+/// What is kept in the database, and what it takes to keep it.
+struct Kept {
+    store: Store,
+    seal: Seal,
+    clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
-    work: Work,
-    settings: EngineSettings,
-) -> Engine {
-    Engine::new(Parts {
-        store: store.clone(),
-        seal: seal.clone(),
-        forge: work.forge,
-        publisher: work.publisher,
-        source: work.source,
-        executor: work.executor,
-        iac: work.iac,
-        blobs,
-        clock: clock.clone(),
-        ids,
-        settings,
-    })
+    blobs: Arc<dyn Blobs>,
+    states: States,
+}
+
+impl Kept {
+    fn new(store: &Store, seal: &Seal, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> Self {
+        let (store, seal, clock, ids) = (store.clone(), seal.clone(), clock.clone(), ids.clone());
+        let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
+        let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
+        Self { store, seal, clock, ids, blobs, states }
+    }
+
+    fn engine(self, work: Work, settings: EngineSettings) -> Engine {
+        Engine::new(Parts {
+            store: self.store,
+            seal: self.seal,
+            forge: work.forge,
+            publisher: work.publisher,
+            source: work.source,
+            executor: work.executor,
+            iac: work.iac,
+            blobs: self.blobs,
+            states: self.states,
+            clock: self.clock,
+            ids: self.ids,
+            settings,
+        })
+    }
 }
 
 fn routes(http: &Http, store: &Store, seal: Seal, public_url: &str, inbox: Inbox, clock: Arc<dyn Clock>) -> Router {

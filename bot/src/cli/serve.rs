@@ -90,6 +90,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         data_dir: settings.data_dir.clone(),
         http: Some(http),
         public_url: settings.public_url.clone(),
+        internal_url: settings.internal_url.clone(),
         work,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(UuidIds::new()),

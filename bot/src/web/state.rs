@@ -32,22 +32,9 @@ const LOCK_LIMIT: usize = 64 << 10;
 /// A body that pauses for longer is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The route `/state/{repository id}/{stack}`.
+/// The route of `reconciler::states::path`: `/state/{repository id}/{stack}`.
 pub fn router(states: States) -> Router {
     Router::new().route("/state/{repo}/{*stack}", any(serve)).with_state(states)
-}
-
-/// Where a job finds the state of its stack, below the server's URL.
-pub fn path(repo: RepoId, stack: &StackName) -> String {
-    let mut path = format!("/state/{repo}/");
-    for byte in stack.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
 }
 
 #[derive(Debug, Deserialize)]

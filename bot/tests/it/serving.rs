@@ -24,12 +24,12 @@ use runner::source::{GitSettings, GitSource, Limits};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 
-const SHOP: &str = "acme/shop";
-const SECRET: &str = "a webhook secret";
-const BOUND: Duration = Duration::from_secs(60);
+pub(crate) const SHOP: &str = "acme/shop";
+pub(crate) const SECRET: &str = "a webhook secret";
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
 const MAIN_TF: &str = "resource \"terraform_data\" \"vpc\" {\n  input = \"a <b>\"\n}\n";
 
-async fn get(url: &str) -> (u16, String) {
+pub(crate) async fn get(url: &str) -> (u16, String) {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let answer = client.get(url.parse().expect("a URL")).await.expect("an answer");
     let status = answer.status().as_u16();
@@ -37,7 +37,7 @@ async fn get(url: &str) -> (u16, String) {
     (status, String::from_utf8_lossy(&body).into_owned())
 }
 
-async fn parts(dir: &Path, work: Option<Work>) -> ServerParts {
+pub(crate) async fn parts(dir: &Path, work: Option<Work>) -> ServerParts {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
     let webhook_secret = work.is_some().then(|| SecretString::from(SECRET));
     let banner = Some("a <banner>".to_owned());
@@ -46,6 +46,7 @@ async fn parts(dir: &Path, work: Option<Work>) -> ServerParts {
         data_dir: dir.to_owned(),
         http: Some(Http { listener, public_read: false, banner, github_url: None, webhook_secret }),
         public_url: None,
+        internal_url: None,
         work,
         clock: Arc::new(SystemClock::new()),
         ids: Arc::new(UuidIds::new()),
@@ -108,7 +109,7 @@ fn open_pull(double: &FakeGitHub) -> u64 {
     double.open_pull(SHOP, "ana", &NewPull { title, head, base, ..NewPull::default() }).expect("opened")
 }
 
-fn work(dir: &Path, double: &FakeGitHub, app: &fake_github::AppCredentials, program: &Path) -> Work {
+pub(crate) fn work(dir: &Path, double: &FakeGitHub, app: &fake_github::AppCredentials, program: &Path) -> Work {
     let key = AppKey::from_pem(app.app_id, app.private_key_pem.as_bytes()).expect("a key");
     let options = GitHubOptions { api_url: double.api_url(), key };
     let github = Arc::new(GitHub::new(options, Arc::new(SystemClock::new())).expect("a client"));

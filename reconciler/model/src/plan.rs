@@ -33,6 +33,35 @@ pub struct PlanDocument {
     pub tool_version: String,
 }
 
+/// A stack's state at one moment, as far as it tells two states apart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateStamp {
+    /// Which state; none of another lineage follows it.
+    pub lineage: String,
+    /// Counts up with each write.
+    pub serial: i64,
+    /// SHA-256 of its bytes, hexadecimal; `None` where another backend keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// The state that a plan was made on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateSeen {
+    /// There was none.
+    None,
+    /// This one.
+    State(StateStamp),
+}
+
+impl StateSeen {
+    /// Of the state that is there, if there is one.
+    pub fn of(stamp: Option<StateStamp>) -> Self {
+        stamp.map_or(Self::None, Self::State)
+    }
+}
+
 /// See docs/concepts: two plans with equal roots would do the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {

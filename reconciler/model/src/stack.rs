@@ -12,8 +12,10 @@ use crate::id::{RelPath, StackName, Workspace};
 use crate::requirement::Requirements;
 
 mod apply;
+mod state;
 
 pub use apply::{AfterUpstream, ApplyMode, ApplyOptions, Automerge, Lock, LockMode, MergeMethod};
+pub use state::{StateChoice, StateKind, StateRefusal};
 
 /// One IaC root with path, workspace, variables and rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -228,19 +230,6 @@ impl Default for PlanSettings {
     fn default() -> Self {
         Self { auto: true, drafts: false, restrict: false, ttl_seconds: 7 * 24 * 3600, timeout_seconds: 30 * 60 }
     }
-}
-
-/// Where state is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateChoice {
-    /// On this server.
-    Buildit,
-    /// In the stack's own backend, with backend configuration files from the repository root.
-    Own {
-        /// `config` files.
-        config: Vec<RelPath>,
-    },
 }
 
 /// Something that is valid configuration but not executed by this version.

@@ -6,17 +6,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use model::job::{JobSpec, Outcome, SourceTree};
 use model::plan::PlanFailure;
-use model::ports::{ApplyRequest, BlobKey, JobStatus};
+use model::ports::{ApplyRequest, BlobKey, IacError, JobStatus, StateAccess};
 use model::run::RunEvent;
+use model::stack::ResolvedTool;
 use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
-use super::{Pass, Trouble};
+use super::{Pass, Trouble, state};
 use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
-use crate::states::States;
+use crate::states::{Access, States};
 use crate::store::{StoreError, gates, locks, pulls, runs};
 use crate::world::{Key, RunRow};
 
@@ -49,37 +51,58 @@ pub(crate) async fn start(pass: &Pass<'_>, run: RunRow, start: Start) -> Result<
             return held_back(pass, run, &unmet.join("; ")).await;
         }
     };
-    let spec = match job(pass, &run, &plan).await? {
-        Ok(spec) => spec,
+    let material = match gather(pass, &run, &plan).await? {
+        Ok(material) => material,
         Err(reason) => return stale(pass, run, reason).await,
     };
-    let run = match grant(pass, run, approved).await? {
-        Granted::Yes(run) => *run,
-        Granted::No(run) => return held_back(pass, *run, "the stack's lock is not this pull request's").await,
+    let (run, state) = match grant(pass, run, approved).await? {
+        Granted::Yes(run, state) => (*run, state),
+        Granted::No(run, reason) => return held_back(pass, *run, &reason).await,
     };
+    let spec = job(pass, &run, &plan, material, state)?;
     pass.parts.executor.start(&run.job(), spec).await?;
     started(pass, RunRow { tool: plan.tool, ..run }).await
 }
 
-/// The job, or why there can be none.
-async fn job(pass: &Pass<'_>, run: &RunRow, plan: &RunRow) -> Result<Result<JobSpec, &'static str>, Trouble> {
+/// What a job is made of.
+struct Material {
+    tool: ResolvedTool,
+    source: SourceTree,
+    plan: Bytes,
+    lock: Option<Bytes>,
+}
+
+/// What the job is made of, or why there can be none.
+async fn gather(pass: &Pass<'_>, run: &RunRow, plan: &RunRow) -> Result<Result<Material, &'static str>, Trouble> {
     let parts = pass.parts;
-    let Some(tool) = &plan.tool else { return Ok(Err("it is not known which program planned")) };
+    let Some(tool) = plan.tool.clone() else { return Ok(Err("it is not known which program planned")) };
     let Some(file) = parts.blobs.get(&BlobKey::new("plan-file", plan.id)).await? else {
         return Ok(Err("its plan file is not stored any more"));
     };
     let lock = parts.blobs.get(&BlobKey::new("lock-file", plan.id)).await?;
     let surveyed = &run.what.detail.surveyed;
     let source = SourceTree::Tar(parts.source.tar(run.repo, &plan.what.tree, &surveyed.paths).await?);
-    Ok(Ok(parts.iac.apply_job(ApplyRequest {
-        stack: &surveyed.stack,
-        tool,
-        source,
+    Ok(Ok(Material { tool, source, plan: file, lock }))
+}
+
+fn job(
+    pass: &Pass<'_>,
+    run: &RunRow,
+    plan: &RunRow,
+    material: Material,
+    state: StateAccess,
+) -> Result<JobSpec, IacError> {
+    pass.parts.iac.apply_job(ApplyRequest {
+        stack: &run.what.detail.surveyed.stack,
+        tool: &material.tool,
+        source: material.source,
         place: plan.job(),
-        plan: file.to_vec(),
-        lock: lock.map(|lock| lock.to_vec()),
+        plan: material.plan.to_vec(),
+        lock: material.lock.map(|lock| lock.to_vec()),
         secret_var: BTreeMap::new(),
-    })?))
+        secret_env: BTreeMap::new(),
+        state,
+    })
 }
 
 /// The job is there: whoever reads it begins.
@@ -105,24 +128,32 @@ async fn ask(pass: &Pass<'_>, mut run: RunRow) -> Result<Option<Timestamp>, Trou
 }
 
 enum Granted {
-    Yes(Box<RunRow>),
-    No(Box<RunRow>),
+    Yes(Box<RunRow>, StateAccess),
+    /// With the reason.
+    No(Box<RunRow>, String),
 }
 
 /// The intent: from here on the stack's state takes nothing of an older apply. Takes both proofs.
-async fn grant(pass: &Pass<'_>, mut run: RunRow, approved: ApprovedPlan) -> Result<Granted, StoreError> {
+async fn grant(pass: &Pass<'_>, mut run: RunRow, approved: ApprovedPlan) -> Result<Granted, Trouble> {
+    let place = state::place(pass, &run)?;
     let mut tx = pass.serial().await?;
     let Some(lock) = locks::held(&mut tx, run.repo, run.pull, run.lock_key().as_ref()).await? else {
-        return Ok(Granted::No(Box::new(run)));
+        return Ok(Granted::No(Box::new(run), "the stack's lock is not this pull request's".to_owned()));
     };
-    run.epoch = Some(States::grant_epoch(&mut tx, run.repo, &run.what.stack).await?);
+    if let Some(holder) = States::holder(&mut tx, run.repo, &run.what.stack).await? {
+        // Shown, not waited for: nobody knows how long that takes.
+        return Ok(Granted::No(Box::new(run), format!("the state is locked by {holder}")));
+    }
+    let epoch = States::grant_epoch(&mut tx, run.repo, &run.what.stack).await?;
+    let state = place.access(pass, &mut tx, &run, Access::Write { epoch }).await?;
+    run.epoch = Some(epoch);
     runs::save(&mut tx, &run).await?;
     gates::set_evidence(&mut tx, run.id, approved.gates()).await?;
     pass.commit(tx).await?;
     // The proofs are used up by this one grant.
     drop((lock, approved));
     run.version += 1;
-    Ok(Granted::Yes(Box::new(run)))
+    Ok(Granted::Yes(Box::new(run), state))
 }
 
 async fn plan_of(pass: &Pass<'_>, run: &RunRow) -> Result<Option<RunRow>, StoreError> {

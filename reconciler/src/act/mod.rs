@@ -8,6 +8,7 @@ pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod resync;
 pub(crate) mod run;
+mod state;
 
 use model::id::{PullNumber, RepoId};
 use model::ports::{BlobError, ExecError, FetchError, ForgeError, IacError, SourceError};
@@ -17,6 +18,7 @@ use model::time::Timestamp;
 use crate::logs::LogError;
 use crate::parts::Parts;
 use crate::retry::{self, Failed, Next};
+use crate::states::StateError;
 use crate::store::due::Claim;
 use crate::store::{Conn, StoreError, Tx, due, pulls};
 use crate::world::Key;
@@ -40,21 +42,27 @@ pub(crate) enum Trouble {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    State(#[from] StateError),
 }
 
 impl Trouble {
     /// What follows from it; `None` when another worker took over.
     pub(crate) fn next(&self, attempt: u32, now: Timestamp) -> Option<Next> {
         Some(match self {
-            Trouble::Store(StoreError::Fenced) | Trouble::Log(LogError::Store(StoreError::Fenced)) => return None,
+            Trouble::Store(StoreError::Fenced)
+            | Trouble::Log(LogError::Store(StoreError::Fenced))
+            | Trouble::State(StateError::Store(StoreError::Fenced)) => return None,
             Trouble::Forge(error) => retry::next(Failed::Forge(error), attempt, now),
             Trouble::Source(error) => retry::next(Failed::Source(error), attempt, now),
             Trouble::Fetch(error) => retry::next(Failed::Fetch(error), attempt, now),
             Trouble::Exec(error) => retry::next(Failed::Exec(error), attempt, now),
             Trouble::Iac(error) => retry::next(Failed::Iac(error), attempt, now),
             Trouble::Blob(error) => retry::next(Failed::Blob(error), attempt, now),
+            Trouble::State(StateError::Blob(error)) => retry::next(Failed::Blob(error), attempt, now),
+            Trouble::State(error) if error.is_of_a_person() => Next::Stall(error.to_string()),
             // The database or the key store comes back; nothing can be told before.
-            Trouble::Store(_) | Trouble::Log(_) => Next::Again(now.after(retry::pause(attempt))),
+            Trouble::Store(_) | Trouble::Log(_) | Trouble::State(_) => Next::Again(now.after(retry::pause(attempt))),
         })
     }
 }

@@ -17,7 +17,7 @@ use model::time::Timestamp;
 use ring::hmac;
 use secrecy::SecretString;
 
-use super::{Pass, Trouble, apply};
+use super::{Pass, Trouble, apply, state};
 use crate::decide::run::{Step, stop};
 use crate::store::{Conn, StoreError, due, pulls, runs};
 use crate::world::{Key, RunRow};
@@ -130,6 +130,8 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
         tool: &tool,
         source: SourceTree::Tar(tar),
         secret_var: BTreeMap::new(),
+        secret_env: BTreeMap::new(),
+        state: state::to_read(pass, &run).await?,
         options: run.what.options.clone(),
     };
     let spec = parts.iac.plan_job(request)?;
@@ -161,6 +163,7 @@ pub(super) async fn end(
     }
     runs::save(&mut tx, &run).await?;
     if run.state.is_terminal() {
+        pass.parts.states.end_tokens(&mut tx, run.id).await?;
         wake_next(pass, &mut tx).await?;
         if run.what.kind == RunKind::Apply {
             // Locks, what is left and what waited for it follow; other plans of the stack are out of date.
@@ -212,7 +215,11 @@ async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
         return end(pass, run, event, None).await;
     }
     match (&job.outcome, job.step("plan").and_then(|step| step.code)) {
-        (Outcome::Completed, Some(0)) => end(pass, run, RunEvent::NoChanges, None).await,
+        (Outcome::Completed, Some(0)) => {
+            let plan = file(pass, &run, "plan.bin").await?;
+            let state_seen = state::seen(pass, &run, plan.as_ref()).await?;
+            end(pass, RunRow { state_seen, ..run }, RunEvent::NoChanges, None).await
+        }
         (Outcome::Completed, _) => planned(pass, run).await,
         (Outcome::TimedOut { .. }, _) => end(pass, run, RunEvent::TimeOut, None).await,
         _ => {
@@ -240,7 +247,9 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
             return end(pass, run, RunEvent::Fail, Some(failure("show", &error.to_string()))).await;
         }
     };
-    if let Some(plan) = file(pass, &run, "plan.bin").await? {
+    let plan = file(pass, &run, "plan.bin").await?;
+    let state_seen = state::seen(pass, &run, plan.as_ref()).await?;
+    if let Some(plan) = plan {
         parts.blobs.put(&BlobKey::new("plan-file", run.id), plan).await?;
     }
     if let Some(lock) = file(pass, &run, "lock.hcl").await? {
@@ -251,7 +260,7 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
     let mut tx = pass.write().await?;
     runs::set_document(&mut tx, run.id, &document).await?;
     pass.commit(tx).await?;
-    end(pass, run, RunEvent::Changes, None).await
+    end(pass, RunRow { state_seen, ..run }, RunEvent::Changes, None).await
 }
 
 /// A file that the job left.

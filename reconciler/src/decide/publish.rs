@@ -10,7 +10,7 @@ use model::publication::{
 };
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
-use model::stack::NotYet;
+use model::stack::{NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::{answer, apply, automatic, current_survey, newest};
@@ -150,7 +150,7 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
         tool: run.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
         millis: run.and_then(millis),
         since_last: run.filter(|_| planned).and_then(|run| since_last(world, survey, run)),
-        state_known: planned.then(|| has_state(stack)),
+        state_known: planned.then(|| has_state(world, stack)),
     }
 }
 
@@ -166,12 +166,12 @@ pub(crate) fn of_run(world: &PullWorld, run: &RunRow) -> StackRow {
         tool: run.tool.as_ref().map(|tool| (tool.tool, tool.version.clone())),
         millis: millis(run),
         since_last: planned.then(|| compared(world, run)).flatten(),
-        state_known: planned.then(|| has_state(&run.what.detail.surveyed)),
+        state_known: planned.then(|| has_state(world, &run.what.detail.surveyed)),
     }
 }
 
-fn has_state(stack: &SurveyedStack) -> bool {
-    stack.stack.state.is_some() || stack.directory.backend.is_some() || stack.directory.cloud
+fn has_state(world: &PullWorld, stack: &SurveyedStack) -> bool {
+    world.keeps_states || stack.stack.state_kind(&stack.directory) == Ok(StateKind::Own)
 }
 
 pub(super) fn run_url(world: &PullWorld, number: RunNumber) -> String {

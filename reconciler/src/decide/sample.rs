@@ -142,6 +142,7 @@ pub(crate) fn world() -> PullWorld {
         slug: "buildit".to_owned(),
         app: Some(99),
         now: Timestamp::from_seconds(100),
+        keeps_states: false,
         may_apply: false,
         repo: RepoRow {
             installation: InstallationId::new(1),
@@ -277,6 +278,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
         done: 0,
         epoch: None,
         asked: None,
+        state_seen: None,
         document: None,
     }
 }

@@ -192,6 +192,8 @@ pub(crate) const APP: &str = "app";
 
 /// The setting that says whether plans are applied from here: "yes" or "no".
 pub(crate) const APPLIES: &str = "applies";
+/// Are states served to jobs? "yes" or "no".
+pub(crate) const STATES: &str = "states";
 
 /// A value of the server's own settings.
 pub(crate) async fn setting(conn: &mut Conn, name: &str) -> Result<Option<String>, StoreError> {

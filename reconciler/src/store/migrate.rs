@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (5, include_str!("../../../migrations/0005_applies.sql")),
     (6, include_str!("../../../migrations/0006_gates.sql")),
     (7, include_str!("../../../migrations/0007_buttons.sql")),
+    (10, include_str!("../../../migrations/0010_state_seen.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

@@ -79,14 +79,15 @@ pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError
     let query =
         sql("update runs set state=$3, attempt=$4, started_at=$5, ended_at=$6, job_started=$7, job_removed=$8, \
          interrupted_at=$9, tool=$10, failure=$11, epoch=$12, \
-         asked=$13, version=version+1 where id=$1 and version=$2");
+         asked=$13, state_seen=$14, version=version+1 where id=$1 and version=$2");
     let query = query.bind(row.id.to_string()).bind(row.version).bind(row.state.name()).bind(i64::from(row.attempt));
     let query = query.bind(row.started_at.map(Timestamp::micros)).bind(row.ended_at.map(Timestamp::micros));
     let query = query.bind(i64::from(row.job_started)).bind(i64::from(row.job_removed));
     let query = query.bind(row.interrupted_at.map(Timestamp::micros));
     let query = query.bind(row.tool.as_ref().map(to_json).transpose()?);
     let query = query.bind(row.failure.as_ref().map(to_json).transpose()?);
-    let touched = db::run(conn, query.bind(row.epoch).bind(row.asked)).await?;
+    let seen = row.state_seen.as_ref().map(to_json).transpose()?;
+    let touched = db::run(conn, query.bind(row.epoch).bind(row.asked).bind(seen)).await?;
     if touched == 0 { Err(StoreError::Fenced) } else { Ok(()) }
 }
 
@@ -145,7 +146,7 @@ macro_rules! select {
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
             "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch, ",
-            "asked from runs ",
+            "asked, state_seen from runs ",
             $rest
         ))
     };
@@ -269,6 +270,7 @@ fn read(row: &AnyRow) -> Result<RunRow, StoreError> {
         done: u32::try_from(int(row, "done")?).map_err(unreadable)?,
         epoch: maybe_int(row, "epoch")?,
         asked: maybe_int(row, "asked")?,
+        state_seen: maybe_json(row, "state_seen")?,
         document: None,
     })
 }

@@ -243,6 +243,29 @@ pub(crate) async fn newest(conn: &mut Conn, repo: RepoId, stack: &StackName) -> 
     db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?.as_ref().map(read_version).transpose()
 }
 
+/// The version that the stack's row names as its head.
+pub(crate) async fn head(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<Option<VersionRow>, StoreError> {
+    let query =
+        versions!("where repo=$1 and stack=$2 and id=(select head from state_stacks s where s.repo=$1 and s.stack=$2)");
+    db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?.as_ref().map(read_version).transpose()
+}
+
+/// The state that was accepted with this serial of the lineage.
+pub(crate) async fn accepted(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    lineage: &str,
+    serial: i64,
+) -> Result<Option<VersionRow>, StoreError> {
+    let query = versions!(
+        "where repo=$1 and stack=$2 and lineage=$3 and serial=$4 and kind='accepted' and origin<>'removal' \
+         order by number desc limit 1"
+    );
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(lineage.to_owned()).bind(serial);
+    db::optional(conn, query).await?.as_ref().map(read_version).transpose()
+}
+
 /// Does an accepted version of the stack have this binding?
 pub(crate) async fn is_bound(
     conn: &mut Conn,

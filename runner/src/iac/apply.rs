@@ -11,14 +11,15 @@ use model::ports::{ApplyLine, ApplyRequest, IacError};
 use serde::Deserialize;
 
 use super::IacSettings;
-use super::job::{GRACE, LOG_LIMIT, OURS, environment, init, ours, refused, up_from, words};
+use super::job::{GRACE, LOG_LIMIT, OURS, environment, init, ours, refused, secrets, up_from, words};
+use super::state::{Purpose, lead};
 
 pub(super) fn apply_job(settings: &IacSettings, request: ApplyRequest<'_>) -> Result<JobSpec, IacError> {
-    let ApplyRequest { stack, tool, source, place, plan, lock, secret_var } = request;
+    let ApplyRequest { stack, tool, source, place, plan, lock, secret_var, secret_env, state } = request;
     let up = up_from(&stack.path);
     let within = |name: &str| stack.path.join(name).ok_or_else(|| refused(stack, "its path is not usable"));
     let mut files = BTreeMap::from([(ours("plan.bin")?, plan)]);
-    let mut init = init(stack, &up)?;
+    let mut init = init(stack, &up);
     if let Some(lock) = lock {
         files.insert(within(".terraform.lock.hcl")?, lock);
         init.push("-lockfile=readonly".to_owned());
@@ -34,12 +35,14 @@ pub(super) fn apply_job(settings: &IacSettings, request: ApplyRequest<'_>) -> Re
         ok: vec![0],
     };
     let errored = FileName::parse("errored.tfstate").map_err(|error| refused(stack, &error.to_string()))?;
-    let secret_env = secret_var.into_iter().map(|(name, value)| (format!("TF_VAR_{name}"), value)).collect();
+    let env = environment(settings, stack, tool, &secret_env)?;
+    let mut secret_env = secrets(stack, secret_var, secret_env)?;
+    lead(stack, state, Purpose::Write, &mut files, &mut secret_env)?;
     Ok(JobSpec {
         source,
         place: Some(place),
         steps: vec![step("init", init), step("apply", apply)],
-        env: environment(settings, stack, tool)?,
+        env,
         secret_env,
         files,
         collect: BTreeMap::from([(errored, within("errored.tfstate")?)]),

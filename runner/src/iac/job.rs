@@ -12,6 +12,7 @@ use model::ports::{IacError, PlanRequest};
 use model::stack::{Stack, StateChoice, Tool, Value};
 use secrecy::SecretString;
 
+use super::state::{Purpose, lead};
 use super::version::Version;
 use super::{IacSettings, env};
 
@@ -39,9 +40,11 @@ const DENIED_ARGUMENTS: [&str; 13] = [
 ];
 
 pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Result<JobSpec, IacError> {
-    let PlanRequest { stack, tool, source, secret_var, options } = request;
+    let PlanRequest { stack, tool, source, secret_var, secret_env, state, options } = request;
     let up = up_from(&stack.path);
-    let (plain, secret_env) = variables(stack, secret_var)?;
+    let plain = variables(stack, &secret_var)?;
+    let env = environment(settings, stack, tool, &secret_env)?;
+    let mut secret_env = secrets(stack, secret_var, secret_env)?;
     let mut files = BTreeMap::new();
     let mut plan = words(&["plan", "-input=false", "-no-color", "-lock=false", "-detailed-exitcode"]);
     plan.push(format!("-out={up}{OURS}/plan.bin"));
@@ -61,6 +64,7 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
         plan.push(argument.clone());
     }
     let show = words(&["show", "-json", "-no-color", &format!("{up}{OURS}/plan.bin")]);
+    lead(stack, state, Purpose::Read, &mut files, &mut secret_env)?;
     // A file in our directory makes the directory.
     files.insert(ours("about")?, b"Made by BuildIt for this job.\n".to_vec());
     let program = tool.path.to_string_lossy().into_owned();
@@ -75,11 +79,11 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
         source,
         place: None,
         steps: vec![
-            step("init", init(stack, &up)?, Stdout::Log, &[0]),
+            step("init", init(stack, &up), Stdout::Log, &[0]),
             step("plan", plan, Stdout::Log, &[0, 2]),
             step("show", show, Stdout::File(ours("plan.json")?), &[0]),
         ],
-        env: environment(settings, stack, tool)?,
+        env,
         secret_env,
         files,
         collect: collected(stack)?,
@@ -108,30 +112,19 @@ pub(super) fn up_from(path: &RelPath) -> String {
 
 /// No `-lockfile=readonly`: what the lock file records is verified anyway, and a provider that it lacks is
 /// recorded in the copy that we keep; the apply is then held to exactly that copy.
-pub(super) fn init(stack: &Stack, up: &str) -> Result<Vec<String>, IacError> {
+pub(super) fn init(stack: &Stack, up: &str) -> Vec<String> {
     let mut init = words(&["init", "-input=false", "-no-color"]);
-    match &stack.state {
-        Some(StateChoice::Own { config }) => {
-            init.extend(config.iter().map(|file| format!("-backend-config={up}{file}")));
-        }
-        Some(StateChoice::Buildit) => {
-            return Err(refused(
-                stack,
-                "`state buildit` is not available in this version; remove it, or write a backend block and `state own`",
-            ));
-        }
-        None => {}
+    if let Some(StateChoice::Own { config }) = &stack.state {
+        init.extend(config.iter().map(|file| format!("-backend-config={up}{file}")));
     }
-    Ok(init)
+    init
 }
 
 pub(super) type Plain = BTreeMap<String, serde_json::Value>;
+pub(super) type Secrets = BTreeMap<String, SecretString>;
 
-/// Plain variables for the file, secret ones for the environment (`TF_VAR_…`).
-fn variables(
-    stack: &Stack,
-    secret_var: BTreeMap<String, SecretString>,
-) -> Result<(Plain, BTreeMap<String, SecretString>), IacError> {
+/// Plain variables for the file.
+fn variables(stack: &Stack, secret_var: &Secrets) -> Result<Plain, IacError> {
     let mut plain = BTreeMap::new();
     for (name, value) in &stack.var {
         if secret_var.contains_key(name) {
@@ -139,8 +132,16 @@ fn variables(
         }
         plain.insert(name.clone(), known(stack, "var", name, value)?.clone());
     }
-    let secret = secret_var.into_iter().map(|(name, value)| (format!("TF_VAR_{name}"), value)).collect();
-    Ok((plain, secret))
+    Ok(plain)
+}
+
+/// Secret variables and environment, all for the environment (`TF_VAR_…`).
+pub(super) fn secrets(stack: &Stack, var: Secrets, mut env: Secrets) -> Result<Secrets, IacError> {
+    for name in env.keys() {
+        env::check(stack.name.as_str(), name)?;
+    }
+    env.extend(var.into_iter().map(|(name, value)| (format!("TF_VAR_{name}"), value)));
+    Ok(env)
 }
 
 fn known<'a>(stack: &Stack, node: &str, name: &str, value: &'a Value) -> Result<&'a serde_json::Value, IacError> {
@@ -159,9 +160,10 @@ pub(super) fn environment(
     settings: &IacSettings,
     stack: &Stack,
     tool: &model::stack::ResolvedTool,
+    secret: &Secrets,
 ) -> Result<BTreeMap<String, String>, IacError> {
     let mut all = BTreeMap::new();
-    for (name, value) in &stack.env {
+    for (name, value) in stack.env.iter().filter(|(name, _)| !secret.contains_key(*name)) {
         env::check(stack.name.as_str(), name)?;
         let value = match known(stack, "env", name, value)? {
             serde_json::Value::String(text) => text.clone(),

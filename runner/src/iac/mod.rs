@@ -9,6 +9,7 @@ mod failure;
 mod find;
 mod job;
 mod read;
+mod state;
 mod version;
 
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use model::config::Directory;
 use model::job::{JobEnd, JobSpec};
-use model::plan::{PlanDocument, PlanFailure};
+use model::plan::{PlanDocument, PlanFailure, StateSeen};
 use model::ports::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest};
 use model::stack::ResolvedTool;
 use model::stack::{Tool, ToolChoice};
@@ -78,6 +79,10 @@ impl IacEngine for Iac {
 
     fn apply_job(&self, request: ApplyRequest<'_>) -> Result<JobSpec, IacError> {
         apply::apply_job(&self.settings, request)
+    }
+
+    fn state_of_plan(&self, plan: &[u8]) -> Option<StateSeen> {
+        state::of_plan(plan)
     }
 
     fn apply_line(&self, line: &str) -> ApplyLine {

@@ -7,6 +7,7 @@ use hcl_edit::expr::{Expression, FuncCall, TraversalOperator};
 use hcl_edit::structure::{Block, Body};
 use hcl_edit::template::{Element, StringTemplate};
 use hcl_edit::visit::{self, Visit};
+use serde_json::Map;
 
 /// What a path is relative to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub(super) struct Reference {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct FileFacts {
     pub(super) backend: Option<String>,
+    /// Is that block known to be empty?
+    pub(super) backend_empty: bool,
     pub(super) cloud: bool,
     pub(super) provider: bool,
     pub(super) required_version: Option<String>,
@@ -75,7 +78,10 @@ fn read_body(text: &str, body: &Body) -> FileFacts {
             "terraform" => {
                 for inner in block.body.blocks() {
                     match inner.ident.as_str() {
-                        "backend" => facts.backend = inner.labels.first().map(|label| label.as_str().to_owned()),
+                        "backend" => {
+                            facts.backend = inner.labels.first().map(|label| label.as_str().to_owned());
+                            facts.backend_empty = inner.body.is_empty();
+                        }
                         "cloud" => facts.cloud = true,
                         _ => {}
                     }
@@ -177,13 +183,15 @@ fn read_json(text: &str) -> FileFacts {
     for terraform in each(value.get("terraform")) {
         facts.cloud |= terraform.get("cloud").is_some();
         for backend in each(terraform.get("backend")) {
-            facts.backend = backend.as_object().and_then(|map| map.keys().next().cloned()).or(facts.backend);
+            let Some((name, settings)) = backend.as_object().and_then(|map| map.iter().next()) else { continue };
+            facts.backend = Some(name.clone());
+            facts.backend_empty = each(Some(settings)).iter().all(|it| it.as_object().is_some_and(Map::is_empty));
         }
         let version = terraform.get("required_version").and_then(serde_json::Value::as_str);
         facts.required_version = version.map(str::to_owned).or(facts.required_version);
     }
     for modules in each(value.get("module")) {
-        for module in modules.as_object().into_iter().flat_map(serde_json::Map::values).flat_map(|m| each(Some(m))) {
+        for module in modules.as_object().into_iter().flat_map(Map::values).flat_map(|m| each(Some(m))) {
             if let Some(source) = module.get("source").and_then(serde_json::Value::as_str) {
                 let at = text.find(source).unwrap_or_default();
                 let line = text[..at].bytes().filter(|b| *b == b'\n').count() + 1;

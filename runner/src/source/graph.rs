@@ -329,7 +329,12 @@ pub(super) fn place(stack: &Stack) -> Option<String> {
 fn mark(directory: &mut Directory, facts: &FileFacts) {
     directory.cloud |= facts.cloud;
     directory.provider |= facts.provider;
-    directory.backend = directory.backend.take().or_else(|| facts.backend.clone());
+    // Of several blocks (an override file has one of its own) the one counts that says where the state is.
+    let open = directory.backend.is_none() || directory.backend.as_deref() == Some("http") && directory.backend_empty;
+    if facts.backend.is_some() && open {
+        directory.backend.clone_from(&facts.backend);
+        directory.backend_empty = facts.backend_empty;
+    }
     directory.required_version = directory.required_version.take().or_else(|| facts.required_version.clone());
 }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use model::job::{JobEnd, Outcome, SourceTree};
 use model::plan::{Action, PlanOptions};
-use model::ports::{ApplyRequest, Executor, IacEngine, PlanRequest};
+use model::ports::{ApplyRequest, Executor, IacEngine, StateAccess};
 use model::stack::Stack;
 use runner::exec::Process;
 use runner::iac::Iac;
 
-use crate::engine::{stack, tree};
+use crate::engine::{request, stack, tree};
 use crate::lab::{ProcessLab, content, end, job, output};
 use crate::tools::{self, with_both_tools};
 
@@ -36,7 +36,7 @@ async fn plan_and_apply(program: &Path, stack: &Stack, source: &SourceTree, exec
     let engine = tools::engine(program.to_owned(), None);
     let tool = engine.resolve(None, &Default::default()).await.expect("a tool");
     let options = PlanOptions::default();
-    let request = PlanRequest { stack, tool: &tool, source: source.clone(), secret_var: BTreeMap::new(), options };
+    let request = request(stack, &tool, source.clone(), options);
     let place = job("b-plan-1");
     executor.start(&place, engine.plan_job(request).expect("a job")).await.expect("started");
     let planned = end(executor, &place).await;
@@ -56,7 +56,17 @@ async fn apply(
     lock: Option<Vec<u8>>,
     executor: &Process,
 ) -> (JobEnd, String) {
-    let request = ApplyRequest { stack, tool, source, place: job("b-plan-1"), plan, lock, secret_var: BTreeMap::new() };
+    let request = ApplyRequest {
+        stack,
+        tool,
+        source,
+        place: job("b-plan-1"),
+        plan,
+        lock,
+        secret_var: BTreeMap::new(),
+        secret_env: BTreeMap::new(),
+        state: StateAccess::Own,
+    };
     let name = job("b-apply-1");
     executor.start(&name, engine.apply_job(request).expect("a job")).await.expect("started");
     let ended = end(executor, &name).await;
@@ -87,13 +97,7 @@ async fn a_plan_is_applied_once_and_then_it_is_stale(program: &Path) {
     let executor = lab.process();
     let engine = tools::engine(program.to_owned(), None);
     let tool = engine.resolve(None, &Default::default()).await.expect("a tool");
-    let request = PlanRequest {
-        stack: &stack,
-        tool: &tool,
-        source: source.clone(),
-        secret_var: BTreeMap::new(),
-        options: PlanOptions::default(),
-    };
+    let request = request(&stack, &tool, source.clone(), PlanOptions::default());
     let place = job("b-plan-1");
     executor.start(&place, engine.plan_job(request).expect("a job")).await.expect("started");
     end(&executor, &place).await;

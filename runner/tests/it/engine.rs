@@ -8,7 +8,7 @@ use model::id::{StackName, Workspace};
 use model::job::{JobEnd, Outcome, SourceTree};
 use model::plan::PlanOptions;
 use model::plan::{Counts, PlanDocument, Risk};
-use model::ports::{Executor, IacEngine, PlanRequest};
+use model::ports::{Executor, IacEngine, PlanRequest, StateAccess};
 use model::stack::ResolvedTool;
 use model::stack::{ApplyMode, Origin, PlanSettings, Stack, StateChoice, Tool, ToolChoice, Value, Watch};
 use runner::exec::Process;
@@ -55,6 +55,17 @@ pub(crate) fn tree(files: &[(&str, &str)]) -> SourceTree {
     SourceTree::Tar(builder.into_inner().expect("an archive").into())
 }
 
+/// A plan of a stack with its own backend, without secrets.
+pub(crate) fn request<'a>(
+    stack: &'a Stack,
+    tool: &'a ResolvedTool,
+    source: SourceTree,
+    options: PlanOptions,
+) -> PlanRequest<'a> {
+    let (secret_var, secret_env) = (BTreeMap::new(), BTreeMap::new());
+    PlanRequest { stack, tool, source, secret_var, secret_env, state: StateAccess::Own, options }
+}
+
 pub(crate) struct Planned {
     pub(crate) end: JobEnd,
     pub(crate) log: String,
@@ -92,7 +103,7 @@ async fn plan_in(
     options: PlanOptions,
 ) -> Planned {
     let tool = engine.resolve(stack.tool.as_ref(), &Directory::default()).await.expect("a tool");
-    let request = PlanRequest { stack, tool: &tool, source, secret_var: BTreeMap::new(), options };
+    let request = request(stack, &tool, source, options);
     let spec = engine.plan_job(request).expect("a job");
     let job = job(name);
     executor.start(&job, spec).await.expect("started");
@@ -217,8 +228,7 @@ output "p" {
     let spec = |secret: &str| {
         let secret_var = BTreeMap::from([("password".to_owned(), secret.to_owned().into())]);
         let source = tree(&[("main.tf", main)]);
-        let request =
-            PlanRequest { stack: &stack, tool: &resolved, source, secret_var, options: PlanOptions::default() };
+        let request = PlanRequest { secret_var, ..request(&stack, &resolved, source, PlanOptions::default()) };
         tool.plan_job(request).expect("a job")
     };
     let mut roots = Vec::new();
@@ -298,8 +308,7 @@ async fn what_a_run_cannot_have_is_refused_with_its_name() {
     let engine = Iac::new(IacSettings::default());
     let tool = ResolvedTool { tool: Tool::OpenTofu, version: "1.12.6".to_owned(), path: "/bin/tofu".into() };
     let refused = |stack: &Stack, options: PlanOptions| {
-        let request =
-            PlanRequest { stack, tool: &tool, source: SourceTree::Empty, secret_var: BTreeMap::new(), options };
+        let request = request(stack, &tool, SourceTree::Empty, options);
         engine.plan_job(request).expect_err("refused").to_string()
     };
     let mut secret = stack("");

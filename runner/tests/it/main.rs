@@ -6,4 +6,5 @@ mod executor;
 mod lab;
 mod process;
 mod reading;
+mod state;
 mod tools;

@@ -200,6 +200,11 @@ fn a_settings_file_is_all_that_a_plan_needs() {
     assert_eq!(code, Some(0), "{rest}");
 }
 
+/// An address of this machine where nobody listens now.
+pub(crate) fn free_address() -> String {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("bound").to_string()
+}
+
 /// A terraform whose `plan` says on one pipe that it begins and waits on another for a word.
 #[expect(clippy::disallowed_methods, reason = "pipes make the steps of the test wait for each other")]
 fn waiting_terraform(dir: &Path, program: &Path) -> std::path::PathBuf {
@@ -236,14 +241,16 @@ fn a_server_that_is_killed_while_it_plans_finds_the_plan_again() {
     std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
     let file = file.display().to_string();
     let number = open_pull(&double);
-    let server = Running::start(&["serve", "--config", &file]);
+    // The next one listens there too: the job reads its state from it, and asks again while nobody answers.
+    let listen = free_address();
+    let server = Running::start(&["serve", "--config", &file, "--listen", &listen]);
     // Nobody told it by a webhook: the look at the start finds the pull request.
     let (begun, go) = (dir.path().join("begun"), dir.path().join("go"));
     assert_eq!(within(move || std::fs::read_to_string(begun)), "begun\n");
     drop(server);
     within(move || std::fs::write(go, "go\n"));
 
-    let server = Running::start(&["serve", "--config", &file]);
+    let server = Running::start(&["serve", "--config", &file, "--listen", &listen]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     // A second plan would wait for a word that nobody says.
     runtime.block_on(planned(&double, number));

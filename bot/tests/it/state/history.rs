@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::tamper::Dice;
 use super::*;
-use crate::serving::process::Running;
+use crate::serving::process::{Running, free_address};
 use crate::town::machine::databases;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -359,11 +359,11 @@ async fn lock_and_state_are_one_register_for_all_clients() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_they_are_when_the_server_is_killed_again_and_again() {
     let dir = tempfile::tempdir().expect("a directory");
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("bound").port();
+    let listen = free_address();
     let file = dir.path().join("buildit.toml");
     let data = dir.path().join("data");
     let settings = format!(
-        "listen = \"127.0.0.1:{port}\"\nlog_format = \"json\"\nlog = \"error,bot::cli=info\"\ndata_dir = \"{}\"\n",
+        "listen = \"{listen}\"\nlog_format = \"json\"\nlog = \"error,bot::cli=info\"\ndata_dir = \"{}\"\n",
         data.display()
     );
     std::fs::write(&file, settings).expect("written");
@@ -372,7 +372,7 @@ async fn so_they_are_when_the_server_is_killed_again_and_again() {
     let mut server = start();
     let database = format!("sqlite://{}", data.join("buildit.db").display());
     let (states, store) = inside(&database, &data).await;
-    let address = format!("http://127.0.0.1:{port}{}", path(REPO, &net()));
+    let address = format!("http://{listen}{}", path(REPO, &net()));
     let (sign, up) = watch::channel(true);
     let all = clients(&states, &database, &address, 8, &up).await;
     let time = all[0].time.clone();

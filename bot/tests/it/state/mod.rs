@@ -6,6 +6,7 @@ mod history;
 mod protocol;
 mod tamper;
 mod tools;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use bot::app::server::{Http, Server, ServerParts};
 use bot::clock::{SystemClock, UuidIds};
 use bot::keys::FileKeys;
-use bot::web::state::path;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
@@ -21,7 +21,7 @@ use hyper_util::rt::TokioExecutor;
 use model::id::{RepoId, RunId, StackName};
 use reconciler::blobs::DatabaseBlobs;
 use reconciler::seal::Seal;
-use reconciler::states::{Access, States};
+use reconciler::states::{Access, States, path};
 use reconciler::store::Store;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::Connection as _;
@@ -66,6 +66,7 @@ impl Scene {
                 webhook_secret: None,
             }),
             public_url: None,
+            internal_url: None,
             work: None,
             clock: Arc::new(SystemClock::new()),
             ids: Arc::new(UuidIds::new()),
@@ -124,10 +125,15 @@ async fn inside(database: &str, data: &Path) -> (States, Store) {
     (States::new(store.clone(), blobs, seal, clock, ids), store)
 }
 
-/// A connection of the test's own, inside a transaction.
-async fn begin(database: &str) -> sqlx::AnyConnection {
+/// A connection of the test's own.
+async fn connect(database: &str) -> sqlx::AnyConnection {
     sqlx::any::install_default_drivers();
-    let mut conn = sqlx::AnyConnection::connect(database).await.expect("the database answers");
+    sqlx::AnyConnection::connect(database).await.expect("the database answers")
+}
+
+/// One inside a transaction.
+async fn begin(database: &str) -> sqlx::AnyConnection {
+    let mut conn = connect(database).await;
     let begin = if database.starts_with("sqlite") {
         // A server may write now.
         sqlx::query("pragma busy_timeout=10000").execute(&mut conn).await.expect("set");

@@ -112,8 +112,7 @@ async fn whatever_is_changed_nothing_but_the_state_is_served() {
     let rounds = std::env::var("BUILDIT_TAMPER").ok().and_then(|it| it.parse().ok()).unwrap_or(300);
     let scene = Scene::start(&Database::Sqlite).await;
     let token = three(&scene).await;
-    sqlx::any::install_default_drivers();
-    let mut conn = sqlx::AnyConnection::connect(&scene.database).await.expect("the database answers");
+    let mut conn = connect(&scene.database).await;
     let mut dice = Dice::new(7);
     let mut noticed = 0;
     for round in 0..rounds {

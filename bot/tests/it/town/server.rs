@@ -17,6 +17,7 @@ use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::Inbox;
 use reconciler::logs::Logs;
 use reconciler::seal::Seal;
+use reconciler::states::States;
 use reconciler::store::Store;
 use runner::iac::{Iac, IacSettings};
 use runner::source::{GitSettings, GitSource, Limits};
@@ -110,6 +111,9 @@ pub(crate) async fn begin(
     let source: Arc<dyn Source> = Arc::new(GitSource::new(GitSettings { mirrors, limits: Limits::default() }));
     let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
     let logs = Logs::new(store.clone(), seal.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
     let engine = Engine::new(Parts {
         store: store.clone(),
         seal,
@@ -119,11 +123,13 @@ pub(crate) async fn begin(
         executor: trap.around_executor(executor),
         iac: Arc::new(Iac::new(ground.iac.clone())),
         blobs: trap.around_blobs(blobs),
+        states: states.clone(),
         clock: clock.clone(),
         ids,
         settings: EngineSettings {
             applies: true,
             public_url: "http://buildit.test".to_owned(),
+            state_url: Some(address.clone()),
             owner: format!("town-{}", ground.lives.fetch_add(1, Ordering::SeqCst)),
             slots: ground.slots,
             masks: Masker::new(std::iter::empty::<&str>()),
@@ -131,8 +137,8 @@ pub(crate) async fn begin(
     });
     let intake = Arc::new(InboxIntake(Inbox::new(store.clone(), clock)));
     let router = webhook::router(&ground.app.webhook_secret.clone().into(), intake);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}/webhook", listener.local_addr().expect("an address"));
+    let router = router.merge(bot::web::state::router(states));
+    let url = format!("{address}/webhook");
     tokio::spawn(async move { axum::serve(listener, router).await });
     double.set_webhook_url(ground.app.app_id, &url).expect("the app is there");
     (engine, store, logs)

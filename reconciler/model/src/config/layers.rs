@@ -281,7 +281,6 @@ impl<'a> Building<'a> {
     fn state(&mut self, own: bool, config: &[String], at: &Span, found: &mut Diagnostics) {
         self.explain("state", if own { "own" } else { "buildit" }, at);
         if !own {
-            self.stack.not_yet.push(NotYet { what: "state kept by this server".to_owned(), at: Some(at.clone()) });
             self.stack.state = Some(StateChoice::Buildit);
             return;
         }

@@ -19,6 +19,9 @@ pub struct Layout {
 pub struct Directory {
     /// The type of its top-level `backend` block ("s3", "http", …), if any.
     pub backend: Option<String>,
+    /// Is that block empty, so that whoever runs the tool says where the state is?
+    #[serde(default)]
+    pub backend_empty: bool,
     /// Has it a `cloud` block?
     pub cloud: bool,
     /// Has it a top-level `provider` block?

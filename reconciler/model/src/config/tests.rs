@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 mod gates;
+mod state;
 mod trust;
 
 use super::*;

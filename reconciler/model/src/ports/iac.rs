@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::config::Directory;
 use crate::id::JobName;
 use crate::job::{JobEnd, JobSpec, SourceTree};
-use crate::plan::{AppliedItem, PlanDocument, PlanFailure, PlanOptions};
+use crate::plan::{AppliedItem, PlanDocument, PlanFailure, PlanOptions, StateSeen};
 use crate::stack::{ResolvedTool, Stack, ToolChoice};
 
 /// Makes jobs for a tool and reads what they leave.
@@ -23,6 +23,9 @@ pub trait IacEngine: Send + Sync {
     /// The job of an apply: init held to the plan's lock file, then `apply -json` of exactly this plan file, at the
     /// path where it was made. Collects `errored.tfstate`.
     fn apply_job(&self, request: ApplyRequest<'_>) -> Result<JobSpec, IacError>;
+    /// The state that a plan file was made on, as the file says; `None` when it cannot be read (OpenTofu may encrypt
+    /// it). Its `digest` is never known here.
+    fn state_of_plan(&self, plan: &[u8]) -> Option<StateSeen>;
     /// One line of what the step `apply` says, as people read it in the log, and what it tells.
     fn apply_line(&self, line: &str) -> ApplyLine;
     /// Reads the `show -json` document once: counts, diffs, reasons, outputs, risk, fingerprint. Sensitive
@@ -36,6 +39,22 @@ pub trait IacEngine: Send + Sync {
     fn explain_failure(&self, end: &JobEnd, log_tail: &str) -> PlanFailure;
 }
 
+/// How a job gets at its stack's state.
+#[derive(Debug)]
+pub enum StateAccess {
+    /// In the stack's own backend.
+    Own,
+    /// It is kept here: read by plans; read, locked and written by applies.
+    Kept {
+        /// The URL of the stack's state, as terraform's `http` backend wants it.
+        address: String,
+        /// What the job shows there: the token of this run alone.
+        token: SecretString,
+    },
+    /// It would be kept here, but this program keeps none: the plan is made on an empty one.
+    Empty,
+}
+
 /// What a plan needs.
 #[derive(Debug)]
 pub struct PlanRequest<'a> {
@@ -47,6 +66,10 @@ pub struct PlanRequest<'a> {
     pub source: SourceTree,
     /// Secret variables by name.
     pub secret_var: BTreeMap<String, SecretString>,
+    /// Secret environment by name.
+    pub secret_env: BTreeMap<String, SecretString>,
+    /// Where the state is read.
+    pub state: StateAccess,
     /// Flags that a command gave.
     pub options: PlanOptions,
 }
@@ -68,6 +91,10 @@ pub struct ApplyRequest<'a> {
     pub lock: Option<Vec<u8>>,
     /// Secret variables by name: the plan file holds the plain ones.
     pub secret_var: BTreeMap<String, SecretString>,
+    /// Secret environment by name.
+    pub secret_env: BTreeMap<String, SecretString>,
+    /// Where the state is read, locked and written.
+    pub state: StateAccess,
 }
 
 /// A line of an apply.

@@ -16,7 +16,7 @@ pub use forge::{
     BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, GroupMember, MergeGroup, Merged,
     PullListing,
 };
-pub use iac::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest};
+pub use iac::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest, StateAccess};
 pub use small::{Clock, Ids, Keys, KeysError};
 pub use source::{FetchError, Source, SourceError, SurveyRequest};
 

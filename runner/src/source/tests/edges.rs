@@ -95,3 +95,31 @@ async fn one_side_deletes_what_the_other_changes() {
     assert_eq!(survey.plan_tree.as_ref().expect("a tree").as_str(), scene.tree(&merged).to_string());
     assert_snapshot!(said(&survey), @"removed b: b/main.tf (in the stack's directory)");
 }
+
+#[tokio::test]
+async fn of_backend_blocks_the_one_counts_that_says_where_the_state_is() {
+    let backend = |body: &str| format!("terraform {{\n  backend {body}\n}}\n");
+    let json = |body: &str| format!("{{\"terraform\": {{\"backend\": {body}}}}}");
+    let (empty, named) = (backend("\"http\" {}"), backend("\"http\" {\n    address = \"http://a.test\"\n  }"));
+    let cases: [(&[(&str, &str)], _, _); 8] = [
+        (&[("main.tf", "provider \"a\" {}\n")], None, false),
+        (&[("main.tf", &empty)], Some("http"), true),
+        (&[("main.tf", &named)], Some("http"), false),
+        (&[("main.tf.json", &json("{\"http\": {}}"))], Some("http"), true),
+        (&[("main.tf.json", &json("[{\"http\": {\"address\": \"x\"}}]"))], Some("http"), false),
+        // Whatever the order of the files' names.
+        (&[("a.tf", &empty), ("override.tf", &backend("\"s3\" {}"))], Some("s3"), true),
+        (&[("z.tf", &empty), ("a_override.tf", &named)], Some("http"), false),
+        // A file that does not parse says nothing about what is inside.
+        (&[("main.tf", &format!("{empty}resource {{"))], Some("http"), false),
+    ];
+    for (files, kind, is_empty) in cases {
+        let mut all = Files::default().with(".buildit/stacks.kdl", "stack net\n");
+        for (name, text) in files {
+            all = all.with(&format!("net/{name}"), text);
+        }
+        let survey = Scene::new().change(&all, &all.clone().with("net/x.txt", "")).await;
+        let directory = &survey.stacks.first().expect("the stack").directory;
+        assert_eq!((directory.backend.as_deref(), directory.backend_empty), (kind, is_empty), "{files:?}");
+    }
+}

@@ -1,0 +1,178 @@
+//! The whole way: a pull request of a stack without a backend, its plan, its apply, and the state that is kept.
+
+use bot::app::onlooker::{Onlooker, Seen};
+use bot::github::manifest;
+use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
+use model::plan::{StateSeen, StateStamp};
+use model::ports::Clock as _;
+use sqlx::Row as _;
+
+use super::*;
+use crate::serving::{BOUND, SECRET, SHOP, get, parts, work};
+
+const CONFIG: &str = "stack network {\n  path network\n  apply on=comment\n  require { undiverged }\n}\n";
+/// What a job's log shows of the token is a mask.
+const ONE: &str = r#"
+resource "terraform_data" "one" {
+  provisioner "local-exec" {
+    command = "echo the token is $TF_HTTP_PASSWORD"
+  }
+}
+"#;
+const TWO: &str = "resource \"terraform_data\" \"two\" {}\n";
+
+struct Whole {
+    double: FakeGitHub,
+    server: Server,
+    eyes: Onlooker,
+    dir: tempfile::TempDir,
+}
+
+impl Whole {
+    async fn start(program: &Path) -> Self {
+        let options = Options { delivery: DeliveryMode::Immediate, ..Options::default() };
+        let double = FakeGitHub::start(options).expect("the double");
+        for login in ["ana", "ben"] {
+            double.add_user(login, &format!("{login}-token")).expect("a user");
+        }
+        double.add_organization("acme", &["ana"]).expect("an organization");
+        let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
+        let app = double.create_app(spec).expect("an app");
+        let files = [(".buildit/stacks.kdl", CONFIG), ("network/main.tf", "")];
+        double.create_repository("acme", "shop", &files).expect("a repository");
+        double.set_permission(SHOP, "ben", Role::Write).expect("a role");
+        double.install_app(app.app_id, SHOP).expect("installed");
+        let dir = tempfile::tempdir().expect("a directory");
+        let work = work(dir.path(), &double, &app, program);
+        let server = Server::start(parts(dir.path(), Some(work)).await).await.expect("it starts");
+        double.set_webhook_url(app.app_id, &format!("{}/webhook", server.public_url)).expect("hooked");
+        let eyes = Onlooker::new(double.api_url(), "ana-token".to_owned().into());
+        Self { double, server, eyes, dir }
+    }
+
+    fn open(&self, branch: &str, main: &str) -> u64 {
+        let change = [Change::write("network/main.tf", main)];
+        self.double.commit_files(SHOP, branch, "ana", branch, &change).expect("a commit");
+        let (title, head, base) = (branch.to_owned(), branch.to_owned(), "main".to_owned());
+        self.double.open_pull(SHOP, "ana", &NewPull { title, head, base, ..NewPull::default() }).expect("opened")
+    }
+
+    async fn until(&self, number: u64, what: &str, holds: impl Fn(&Seen) -> bool) -> Seen {
+        let seen = self.eyes.until(SHOP, number, BOUND, holds).await.expect("GitHub answers");
+        seen.unwrap_or_else(|last| panic!("{what} did not come: {last:#?}"))
+    }
+
+    /// Until the newest comment of the bot has these words.
+    async fn until_said(&self, number: u64, words: &str) -> Seen {
+        self.until(number, words, |seen| seen.comments.iter().any(|it| it.body.contains(words))).await
+    }
+
+    /// Comments when what there is to read is older: GitHub tells seconds.
+    async fn say(&self, number: u64, body: &str) {
+        let clock = SystemClock::new();
+        let now = clock.now();
+        let later = |_: &Seen| clock.now().since(now) > std::time::Duration::from_secs(1);
+        self.until(number, "the next second", later).await;
+        self.double.comment(SHOP, number, "ana", body).expect("a comment");
+    }
+
+    async fn until_applied(&self, number: u64) {
+        let applied = |seen: &Seen| {
+            let check = seen.check("buildit/apply");
+            check.is_some_and(|it| it.conclusion.as_deref() == Some("success") && it.title.contains("Applied"))
+        };
+        self.until(number, "the apply", applied).await;
+    }
+
+    fn database(&self) -> String {
+        format!("sqlite:{}", self.dir.path().join("buildit.db").display())
+    }
+
+    /// Why a run ended, once it has.
+    async fn until_ended(&self, number: i64) -> String {
+        let database = self.database();
+        let ended = async {
+            let mut conn = connect(&database).await;
+            loop {
+                let query = sqlx::query("select failure from runs where number=$1 and ended_at is not null");
+                let rows = query.bind(number).fetch_all(&mut conn).await.expect("rows");
+                if let Some(row) = rows.first() {
+                    return row.get::<Option<String>, _>("failure").unwrap_or_default();
+                }
+            }
+        };
+        tokio::time::timeout(BOUND, ended).await.expect("it ends in time")
+    }
+
+    /// What a run saw, by its number.
+    async fn seen(&self, number: i64) -> Option<StateSeen> {
+        let mut conn = connect(&self.database()).await;
+        let row = sqlx::query("select state_seen from runs where number=$1").bind(number).fetch_all(&mut conn).await;
+        let seen: Option<String> = row.expect("a row").first().expect("the run").get("state_seen");
+        seen.map(|text| serde_json::from_str(&text).expect("JSON"))
+    }
+}
+
+async fn what_is_applied_is_the_state_of_the_next_plan(program: &Path) {
+    let whole = Whole::start(program).await;
+    let (states, store) = inside(&whole.database(), whole.dir.path()).await;
+    let first = whole.open("one", ONE);
+    let seen = whole.until_said(first, "1 to add").await;
+    assert!(!seen.comments.iter().any(|it| it.body.contains("empty state")), "{seen:?}");
+    assert_eq!(whole.seen(1).await, Some(StateSeen::None));
+    whole.double.review(SHOP, first, "ben", Verdict::Approve, "").expect("a review");
+    whole.until(first, "that it is ready", ready).await;
+    whole.say(first, "buildit apply -p network").await;
+    whole.until_applied(first).await;
+
+    let network = StackName::parse("network").expect("a name");
+    let stacks = states.stacks().await.expect("read");
+    let [Ok(stack)] = stacks.as_slice() else { panic!("{stacks:?}") };
+    assert_eq!((&stack.stack, &stack.lock, stack.epoch), (&network, &None, 1));
+    let head = stack.head.clone().expect("a state");
+    assert_eq!((head.serial, head.actor.as_str()), (1, "run 2"));
+    let (_, log) = get(&format!("{}/r/2/log", whole.server.public_url)).await;
+    assert!(log.contains("the token is ***") && !log.contains("bst_"), "{log}");
+
+    // The next pull request is planned on that state, and says on which.
+    whole.double.merge(SHOP, first, "ana").expect("merged");
+    let second = whole.open("two", &format!("{ONE}{TWO}"));
+    let seen = whole.until_said(second, "1 to add").await;
+    assert!(!seen.comments.iter().any(|it| it.body.contains("2 to add")), "{seen:?}");
+    let stamp = StateStamp { lineage: head.lineage.clone(), serial: 1, digest: Some(head.digest.clone()) };
+    assert_eq!(whole.seen(3).await, Some(StateSeen::State(stamp)));
+
+    // A laptop holds the lock: told, not waited for. Then it goes on.
+    let scene_token = token(&whole.database(), &states, stack.repo, &network).await;
+    let url = format!("{}{}", whole.server.public_url, path(stack.repo, &network));
+    let locked = ask("LOCK", &url, Some(&scene_token), &[], info("L", "ben@laptop").into()).await;
+    assert_eq!(locked.status, 200);
+    whole.double.review(SHOP, second, "ben", Verdict::Approve, "").expect("a review");
+    whole.until(second, "that it is ready", ready).await;
+    whole.say(second, "buildit apply -p network").await;
+    let held = whole.until_ended(4).await;
+    assert!(held.contains("not started: the state is locked by") && held.contains("ben@laptop"), "{held}");
+    let let_go = ask("UNLOCK", &url, Some(&scene_token), &[], info("L", "").into()).await;
+    assert_eq!(let_go.status, 200);
+    whole.say(second, "buildit apply -p network").await;
+    whole.until_applied(second).await;
+    let head = states.head(stack.repo, &network).await.expect("read").expect("a state");
+    assert_eq!(head.serial, 2);
+    assert_eq!(whole.double.violations(), Vec::<String>::new());
+    store.close().await;
+    assert!(whole.server.stop().await, "it ends in time");
+}
+
+fn ready(seen: &Seen) -> bool {
+    seen.check("buildit/apply").is_some_and(|check| check.title.starts_with("Ready"))
+}
+
+/// A token that may lock now.
+async fn token(database: &str, states: &States, repo: RepoId, stack: &StackName) -> String {
+    let mut tx = begin(database).await;
+    let token = states.token(&mut tx, run(99), repo, stack, Access::Write { epoch: 1 }).await.expect("a token");
+    end(tx).await;
+    token.expose_secret().to_owned()
+}
+
+with_both!(what_is_applied_is_the_state_of_the_next_plan);
