@@ -210,6 +210,35 @@ impl JwtSigner for RingRs256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::github::manifest;
+
+    const ALL: [Scope; 13] = [
+        Scope::Metadata,
+        Scope::Read,
+        Scope::Checks,
+        Scope::Comments,
+        Scope::Git,
+        Scope::Statuses,
+        Scope::Members,
+        Scope::Administration,
+        Scope::Issues,
+        Scope::Deployments,
+        Scope::Merge,
+        Scope::Queue,
+        Scope::Enqueue,
+    ];
+
+    #[test]
+    fn no_token_is_for_more_than_the_app_asks_for() {
+        for scope in ALL {
+            let wanted = scope.permissions();
+            for (name, level) in wanted.as_object().expect("an object") {
+                let held = manifest::permissions().into_iter().find(|(held, _)| held == name).map(|(_, held)| held);
+                let enough = name == "metadata" || held == Some("write") || held == level.as_str();
+                assert!(enough, "{scope:?} wants {name}: {level}, and docs/operations.md asks for {held:?}");
+            }
+        }
+    }
 
     #[test]
     fn the_fingerprint_is_the_one_that_openssl_computes() {

@@ -2,12 +2,21 @@
 //!
 //! Invariant: a permission is here only when something is asked for with it; what works without stands apart.
 
+use std::collections::BTreeMap;
+
 /// Without these BuildIt does not work.
 pub const PERMISSIONS: [(&str, &str); 5] =
     [("checks", "write"), ("contents", "read"), ("issues", "read"), ("pull_requests", "write"), ("statuses", "read")];
 
-/// Without these something is not known, and says so.
-pub const OPTIONAL_PERMISSIONS: [(&str, &str); 2] = [("administration", "read"), ("members", "read")];
+/// Without these something is not known or not done, and says so. A higher access takes the place of a lower one.
+pub const OPTIONAL_PERMISSIONS: [(&str, &str); 6] = [
+    ("administration", "read"),
+    ("contents", "write"),
+    ("deployments", "write"),
+    ("issues", "write"),
+    ("members", "read"),
+    ("merge_queues", "write"),
+];
 
 /// What GitHub is asked to tell. A lost or missing one costs latency only.
 pub const EVENTS: [&str; 13] = [
@@ -26,7 +35,8 @@ pub const EVENTS: [&str; 13] = [
     "team",
 ];
 
-/// All permissions.
+/// All permissions, each once.
 pub fn permissions() -> Vec<(&'static str, &'static str)> {
-    PERMISSIONS.into_iter().chain(OPTIONAL_PERMISSIONS).collect()
+    let all: BTreeMap<&str, &str> = PERMISSIONS.into_iter().chain(OPTIONAL_PERMISSIONS).collect();
+    all.into_iter().collect()
 }
