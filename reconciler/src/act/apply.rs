@@ -179,7 +179,8 @@ pub(crate) async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> 
     let Some(job) = run.job_end.clone() else { return Ok(()) };
     if let Some(state) = file(pass, &run, "errored.tfstate").await? {
         // What the tool could not store; whoever mends it needs exactly this.
-        pass.parts.blobs.put(&BlobKey::new("errored-state", run.id), state).await?;
+        pass.parts.blobs.put(&BlobKey::new("errored-state", run.id), state.clone()).await?;
+        state::keep_errored(pass, &run, state).await?;
     }
     let failure = explained(pass, &run, &job);
     let event = event(&job.outcome, run.done, &failure);

@@ -81,3 +81,17 @@ pub(super) async fn seen(pass: &Pass<'_>, run: &RunRow, plan: Option<&Bytes>) ->
         None => States::seen(&mut conn, run.repo, &run.what.stack).await?,
     }))
 }
+
+/// What the tool could not store becomes a version beside the heads, for people to promote.
+pub(super) async fn keep_errored(pass: &Pass<'_>, run: &RunRow, body: Bytes) -> Result<(), Trouble> {
+    let (Ok(Place::Kept(_)), Some(epoch)) = (place(pass, run), run.epoch) else { return Ok(()) };
+    match pass.parts.states.keep_errored((run.id, epoch), run.repo, &run.what.stack, body).await {
+        Ok(_) => Ok(()),
+        // It stays as a file; what it is not cannot be kept as a state.
+        Err(error @ (StateError::Document(_) | StateError::TooManyOrphans { .. })) => {
+            tracing::warn!(run = %run.number, %error, "an errored state is no version");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -41,6 +41,9 @@ pub enum Refusal {
     /// The run has an end.
     #[error("the run that wrote it had ended")]
     Ended,
+    /// The tool could not send it and left it as a file.
+    #[error("the tool could not store it")]
+    Unstored,
     /// Another apply was granted, or a person forced the lock.
     #[error("a newer apply was granted, or the lock was forced, since this run began")]
     OldEpoch,

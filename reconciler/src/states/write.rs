@@ -90,6 +90,26 @@ impl States {
         })
     }
 
+    /// Keeps what a run's tool could not store (`errored.tfstate`) beside the heads, to be promoted; `None` when the
+    /// state is the same already.
+    pub async fn keep_errored(
+        &self,
+        (run, epoch): (RunId, i64),
+        repo: RepoId,
+        stack: &StackName,
+        body: Bytes,
+    ) -> Result<Option<Version>, StateError> {
+        let document = Document::read(&body)?;
+        let actor = actor(&mut *self.store.read().await?, run).await?;
+        let draft = Draft { run: Some((run, epoch)), ..Draft::new(document, body, "write", actor) };
+        let judge = |_: &StackRow, head: Option<&VersionRow>| match head {
+            Some(head) if head.digest == draft.digest => Verdict::Same,
+            _ => Verdict::Refuse(Refusal::Unstored),
+        };
+        let (row, refusal) = self.keep(repo, stack, &draft, &judge).await?;
+        Ok(refusal.map(|_| version(row, None)))
+    }
+
     /// Says as a run that there is no state any more. Its versions stay, and one of them can be brought back.
     pub async fn remove(&self, grant: &Grant) -> Result<(), StateError> {
         let Access::Write { epoch } = grant.access else { return Err(StateError::ReadOnly) };

@@ -29,7 +29,7 @@ const MAIN: &str = "resource \"terraform_data\" \"a\" {\n  input = \"one\"\n}\n"
 
 /// What a proxy does to a request of a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     /// The server hears it, and its reply is lost.
     Lost,
     /// The server never hears it.
@@ -37,18 +37,23 @@ enum Fault {
 }
 
 /// Of which method, what, and how often.
-type Played = (&'static str, Fault, usize);
+pub(super) type Played = (&'static str, Fault, usize);
 
 /// A proxy before the server that plays faults, each as often as it says.
 #[derive(Clone)]
-struct Proxy {
+pub(super) struct Proxy {
     upstream: String,
     faults: Arc<Mutex<Vec<Played>>>,
 }
 
 impl Proxy {
-    async fn start(upstream: &str, faults: &[Played]) -> String {
-        let proxy = Self { upstream: upstream.to_owned(), faults: Arc::new(Mutex::new(faults.to_vec())) };
+    pub(super) fn new(faults: &[Played]) -> Self {
+        Self { upstream: String::new(), faults: Arc::new(Mutex::new(faults.to_vec())) }
+    }
+
+    /// Stands before a server; gives its own address.
+    pub(super) async fn before(self, upstream: &str) -> String {
+        let proxy = Self { upstream: upstream.to_owned(), ..self };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let router = Router::new().fallback(pass).with_state(proxy);
@@ -87,7 +92,7 @@ async fn pass(State(proxy): State<Proxy>, request: Request) -> Response {
 async fn lost_replies_are_asked_again(program: &Path) {
     let scene = Scene::start(&Database::Sqlite).await;
     let lost = [("LOCK", Fault::Lost, 1), ("POST", Fault::Lost, 1), ("UNLOCK", Fault::Lost, 1)];
-    let proxy = Proxy::start(&scene.url, &lost).await;
+    let proxy = Proxy::new(&lost).before(&scene.url).await;
     let address = format!("{proxy}{}", path(REPO, &net()));
     let desk = Desk::new(program, &address, &scene.apply(1).await, MAIN);
     desk.run(&["init"]).ok();
@@ -100,7 +105,7 @@ async fn lost_replies_are_asked_again(program: &Path) {
 
 async fn a_store_that_fails_leaves_the_state_with_the_tool(program: &Path) {
     let scene = Scene::start(&Database::Sqlite).await;
-    let proxy = Proxy::start(&scene.url, &[("POST", Fault::Failed, usize::MAX)]).await;
+    let proxy = Proxy::new(&[("POST", Fault::Failed, usize::MAX)]).before(&scene.url).await;
     let address = format!("{proxy}{}", path(REPO, &net()));
     let mut desk = Desk::new(program, &address, &scene.apply(1).await, MAIN);
     desk.run(&["init"]).ok();

@@ -5,8 +5,10 @@ use bot::github::manifest;
 use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
 use model::plan::{StateSeen, StateStamp};
 use model::ports::Clock as _;
+use reconciler::states::Standing;
 use sqlx::Row as _;
 
+use super::faults::{Fault, Proxy};
 use super::*;
 use crate::serving::{BOUND, SECRET, SHOP, get, parts, work};
 
@@ -29,7 +31,8 @@ struct Whole {
 }
 
 impl Whole {
-    async fn start(program: &Path) -> Self {
+    /// Jobs find the server through this proxy.
+    async fn start(program: &Path, proxy: Option<Proxy>) -> Self {
         let options = Options { delivery: DeliveryMode::Immediate, ..Options::default() };
         let double = FakeGitHub::start(options).expect("the double");
         for login in ["ana", "ben"] {
@@ -44,7 +47,12 @@ impl Whole {
         double.install_app(app.app_id, SHOP).expect("installed");
         let dir = tempfile::tempdir().expect("a directory");
         let work = work(dir.path(), &double, &app, program);
-        let server = Server::start(parts(dir.path(), Some(work)).await).await.expect("it starts");
+        let mut parts = parts(dir.path(), Some(work)).await;
+        if let Some(proxy) = proxy {
+            let address = parts.http.as_ref().expect("pages").listener.local_addr().expect("bound");
+            parts.internal_url = Some(proxy.before(&format!("http://{address}")).await);
+        }
+        let server = Server::start(parts).await.expect("it starts");
         double.set_webhook_url(app.app_id, &format!("{}/webhook", server.public_url)).expect("hooked");
         let eyes = Onlooker::new(double.api_url(), "ana-token".to_owned().into());
         Self { double, server, eyes, dir }
@@ -114,7 +122,7 @@ impl Whole {
 }
 
 async fn what_is_applied_is_the_state_of_the_next_plan(program: &Path) {
-    let whole = Whole::start(program).await;
+    let whole = Whole::start(program, None).await;
     let (states, store) = inside(&whole.database(), whole.dir.path()).await;
     let first = whole.open("one", ONE);
     let seen = whole.until_said(first, "1 to add").await;
@@ -165,6 +173,32 @@ async fn what_is_applied_is_the_state_of_the_next_plan(program: &Path) {
 
 fn ready(seen: &Seen) -> bool {
     seen.check("buildit/apply").is_some_and(|check| check.title.starts_with("Ready"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_stored_is_kept_and_promoted() {
+    let Some(program) = crate::town::real::program(model::stack::Tool::Terraform) else { return };
+    let whole = Whole::start(&program, Some(Proxy::new(&[("POST", Fault::Failed, usize::MAX)]))).await;
+    let (states, store) = inside(&whole.database(), whole.dir.path()).await;
+    let number = whole.open("one", ONE);
+    whole.until_said(number, "1 to add").await;
+    whole.double.review(SHOP, number, "ben", Verdict::Approve, "").expect("a review");
+    whole.until(number, "that it is ready", ready).await;
+    whole.say(number, "buildit apply -p network").await;
+    let failure = whole.until_ended(2).await;
+    assert!(failure.contains("Failed to"), "{failure}");
+    let stacks = states.stacks().await.expect("read");
+    let [Ok(stack)] = stacks.as_slice() else { panic!("{stacks:?}") };
+    assert_eq!((&stack.head, &stack.lock), (&None, &None));
+    let versions = states.versions(stack.repo, &stack.stack).await.expect("read");
+    let [orphan] = versions.as_slice() else { panic!("{versions:?}") };
+    assert_eq!(orphan.standing, Standing::Orphan { refused: "the tool could not store it".to_owned() });
+    states.promote(stack.repo, &stack.stack, orphan.number, "ana").await.expect("promoted");
+    let head = states.head(stack.repo, &stack.stack).await.expect("read").expect("the state");
+    let (_, bytes) = states.read_version(stack.repo, &stack.stack, head.number).await.expect("read");
+    assert!(String::from_utf8_lossy(&bytes).contains("terraform_data"));
+    store.close().await;
+    assert!(whole.server.stop().await, "it ends in time");
 }
 
 /// A token that may lock now.

@@ -187,3 +187,21 @@ async fn a_removed_state_is_none_until_another_begins_or_it_is_brought_back() {
         assert_eq!((back.serial, lab.now().await), (2, Some((2, "a".to_owned()))));
     }
 }
+
+#[tokio::test]
+async fn what_a_tool_could_not_store_is_kept_once_and_can_be_promoted() {
+    for lab in labs("state_errored").await {
+        let apply = lab.apply(run(1)).await;
+        lab.write(&apply, state(1, "a")).await;
+        let keep = async |body| lab.states.keep_errored((run(1), 1), REPO, &net(), body).await.unwrap();
+        assert_eq!(keep(state(1, "a")).await, None, "its reply was lost, nothing else");
+        let kept = keep(state(2, "b")).await.expect("kept");
+        assert_eq!(keep(state(2, "b")).await.as_ref(), Some(&kept), "told again");
+        let refused = Standing::Orphan { refused: "the tool could not store it".to_owned() };
+        assert_eq!((kept.standing, kept.run), (refused, Some(run(1))));
+        assert_eq!(lab.now().await, Some((1, "a".to_owned())));
+        lab.states.unlock(&apply, None).await.unwrap();
+        lab.states.promote(REPO, &net(), kept.number, "ana").await.unwrap();
+        assert_eq!(lab.now().await, Some((3, "b".to_owned())));
+    }
+}
