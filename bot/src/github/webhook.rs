@@ -267,6 +267,16 @@ struct OfRef {
 }
 
 #[derive(Deserialize)]
+struct Group {
+    head_ref: String,
+}
+
+#[derive(Deserialize)]
+struct OfGroup {
+    merge_group: Group,
+}
+
+#[derive(Deserialize)]
 struct Check {
     id: i64,
     head_sha: String,
@@ -334,6 +344,11 @@ pub fn hints(event: &str, own: Option<i64>, body: &[u8]) -> Vec<Hint> {
             let branch = it.name.strip_prefix("refs/heads/").map(str::to_owned);
             let named = (it.ref_type.as_deref() == Some("branch")).then(|| it.name.clone());
             branch.or(named).map(|branch| Hint::Branch { repo, branch }).into_iter().collect()
+        }),
+        // A group is a branch of its own; its name tells the base.
+        "merge_group" => with_repo(body, |repo, it: OfGroup| {
+            let branch = it.merge_group.head_ref.strip_prefix("refs/heads/").map(str::to_owned);
+            branch.map(|branch| Hint::Branch { repo, branch }).into_iter().collect()
         }),
         "check_run" | "check_suite" => {
             with_repo(body, |repo, it: OfCheck| of_check(repo, own, it).into_iter().collect())

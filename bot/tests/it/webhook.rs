@@ -171,7 +171,7 @@ async fn hinted(event: &str, part: &str) -> String {
 
 #[tokio::test]
 async fn events_become_hints() {
-    let cases: [(&str, &str, &str); 11] = [
+    let cases: [(&str, &str, &str); 13] = [
         ("pull_request", r#""action":"opened","pull_request":{"number":9}"#, "Pull 9"),
         ("pull_request_review", r#""action":"dismissed","pull_request":{"number":9}"#, "Pull 9"),
         ("pull_request_review_thread", r#""action":"resolved","pull_request":{"number":9}"#, "Pull 9"),
@@ -180,6 +180,12 @@ async fn events_become_hints() {
         ("push", r#""ref":"refs/heads/feature/x""#, "Branch feature/x"),
         ("push", r#""ref":"refs/tags/v1""#, ""),
         ("delete", r#""ref":"old","ref_type":"branch""#, "Branch old"),
+        (
+            "merge_group",
+            r#""action":"checks_requested","merge_group":{"head_ref":"refs/heads/gh-readonly-queue/main/pr-1-a"}"#,
+            "Branch gh-readonly-queue/main/pr-1-a",
+        ),
+        ("merge_group", r#""action":"destroyed","merge_group":{"head_ref":"refs/tags/x"}"#, ""),
         ("repository", r#""action":"renamed""#, "Repository acme/shop"),
         ("installation", r#""action":"created""#, "Installation 3"),
         ("star", r#""action":"created""#, ""),
