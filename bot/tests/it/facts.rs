@@ -398,13 +398,14 @@ async fn a_head_that_moves_meanwhile_is_no_facts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_github_in_trouble_is_no_fact() {
-    let scene = scene().await;
     for (route, fault) in [
         ("GET /repos/{owner}/{repo}/rules/branches/{branch}", Fault::BadGateway),
         ("GET /repos/{owner}/{repo}/activity", Fault::BadGateway),
         ("POST /graphql", Fault::BadGateway),
         ("GET /repos/{owner}/{repo}/commits/{ref}/check-runs", Fault::SlowDown(60)),
     ] {
+        // One each: a reading that failed leaves requests under way, which would take the next fault.
+        let scene = scene().await;
         scene.double.fail_next(route, 1, fault).expect("a route");
         let error = scene.try_ask(&everything()).await.expect_err("trouble is not \"no\"");
         let passes = matches!(error, ForgeError::Passing { .. } | ForgeError::RateLimited { .. });
