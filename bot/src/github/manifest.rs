@@ -19,12 +19,13 @@ pub const OPTIONAL_PERMISSIONS: [(&str, &str); 6] = [
 ];
 
 /// What GitHub is asked to tell. A lost or missing one costs latency only.
-pub const EVENTS: [&str; 13] = [
+pub const EVENTS: [&str; 14] = [
     "branch_protection_rule",
     "check_run",
     "check_suite",
     "issue_comment",
     "membership",
+    "merge_group",
     "pull_request",
     "pull_request_review",
     "pull_request_review_thread",
