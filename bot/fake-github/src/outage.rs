@@ -17,6 +17,8 @@ pub enum Fault {
     BadGateway,
     /// It was done, and the answer was lost on the way: 502.
     AnswerLost,
+    /// 403: the App lacks a permission after all.
+    Forbidden,
     /// 403 of the secondary limit, with `Retry-After` in seconds.
     SlowDown(u32),
     /// 429 with `Retry-After` in seconds.
@@ -103,6 +105,7 @@ pub(crate) fn answer(fault: Fault, now: i64) -> Response {
             let builder = Response::builder().status(StatusCode::BAD_GATEWAY);
             (builder.header(header::CONTENT_TYPE, "text/html"), "<html><body>Unicorn!</body></html>".to_owned())
         }
+        Fault::Forbidden => json(403, "Resource not accessible by integration"),
         Fault::SlowDown(seconds) => {
             let (builder, body) = json(403, "You have exceeded a secondary rate limit.");
             (builder.header(header::RETRY_AFTER, seconds), body)

@@ -47,12 +47,16 @@ async fn scene() -> Scene {
     without("nothing").await
 }
 
-/// An App without one permission. Ana owns acme, ben writes, cal reads; ana's pull request 1 adds `cache/main.tf`.
 async fn without(permission: &str) -> Scene {
+    of(permission, true).await
+}
+
+/// An App without one permission. Ana owns acme, ben writes, cal reads; ana's pull request 1 adds `cache/main.tf`.
+async fn of(permission: &str, mergeable_at_once: bool) -> Scene {
     let clock = Arc::new(Still(AtomicI64::new(START)));
     let ticks = clock.clone();
-    let double = FakeGitHub::start(Options { clock: Arc::new(move || ticks.now().micros()), ..Options::default() })
-        .expect("the double starts");
+    let clocked = Options { clock: Arc::new(move || ticks.now().micros()), ..Options::default() };
+    let double = FakeGitHub::start(Options { mergeable_at_once, ..clocked }).expect("the double starts");
     for login in ["ana", "ben", "cal"] {
         double.add_user(login, &format!("{login}-token")).expect("a user");
     }
@@ -284,6 +288,54 @@ async fn without_administration_what_everyone_sees_is_used_and_the_rest_is_unrea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_rules_cost_money_and_nobody_pays_none_is_in_force() {
+    let asked = wants(|it| (it.checks, it.codeowners) = (true, true));
+    for permission in ["nothing", "administration"] {
+        let scene = without(permission).await;
+        scene.double.set_free("acme", true).expect("an account");
+        let facts = scene.ask(&asked).await;
+        assert_eq!((is(&facts.required), is(&facts.code_owner_rule)), (Vec::new(), false));
+        assert!(!is(&facts.protected));
+        scene.double.finish().expect("no violation");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_github_forbids_is_unreadable_and_the_rest_is_read() {
+    let scene = scene().await;
+    let all = everything();
+    let forbidden = async |route: &str| {
+        scene.double.fail_next(route, 3, Fault::Forbidden).expect("a route");
+        let facts = scene.ask(&all).await;
+        assert!(scene.double.mend() < 3, "{route} was asked");
+        facts
+    };
+    let contains = |why: &str, permission: &str| assert!(why.contains(permission), "{why}");
+    let facts = forbidden("GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews").await;
+    contains(unreadable(&facts.reviews), "\"Pull requests: read\"");
+    assert_eq!((is(&facts.pushers), facts.roles.len()), (Pushers::Last("ana".to_owned()), 0));
+    let facts = forbidden("POST /graphql").await;
+    contains(unreadable(&facts.decision), "\"Pull requests: read\"");
+    contains(unreadable(&facts.unresolved), "\"Pull requests: read\"");
+    contains(unreadable(&facts.unsigned), "\"Contents: read\"");
+    let facts = forbidden("GET /repos/{owner}/{repo}/commits/{ref}/check-runs").await;
+    contains(unreadable(&facts.checks), "\"Checks: read and write\"");
+    let facts = forbidden("GET /repos/{owner}/{repo}/rules/branches/{branch}").await;
+    contains(unreadable(&facts.required), "\"Metadata: read\"");
+    contains(unreadable(&facts.code_owner_rule), "\"Metadata: read\"");
+    contains(unreadable(&facts.protected), "\"Metadata: read\"");
+    // Who pushed is then not known: everyone with a commit.
+    let facts = forbidden("GET /repos/{owner}/{repo}/activity").await;
+    let logins = BTreeSet::from(["ana".to_owned()]);
+    assert_eq!(is(&facts.pushers), Pushers::Committers { logins, unknown: Vec::new() });
+    // Nor a right that cannot be asked for: it is left out, not "none".
+    scene.double.review(REPO, scene.number, "ben", Verdict::Approve, "").expect("a review");
+    let facts = forbidden("GET /repos/{owner}/{repo}/collaborators/{username}/permission").await;
+    assert_eq!((is(&facts.reviews).len(), facts.roles.len()), (1, 0));
+    scene.double.finish().expect("no violation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn code_owners_are_githubs_verdict_and_its_rule() {
     let scene = scene().await;
     let asked = wants(|it| it.codeowners = true);
@@ -393,6 +445,18 @@ async fn a_head_that_moves_meanwhile_is_no_facts() {
     let error = scene.try_ask(&asked).await.expect_err("two heads");
     assert!(matches!(error, ForgeError::Passing { .. }), "{error:?}");
     assert_eq!(scene.ask(&asked).await.head.as_str(), late, "the next try");
+    scene.double.finish().expect("no violation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_github_computes_meanwhile_is_taken() {
+    let scene = of("nothing", false).await;
+    let pull = |facts: &GateFacts| (facts.mergeable, facts.mergeable_state.clone());
+    let facts = scene.ask(&GateWants::default()).await;
+    assert_eq!(pull(&facts), (Some(true), "clean".to_owned()), "the first look starts it, the last one sees it");
+    let conflict = [Change::write("cache/main.tf", "# other\n")];
+    scene.double.commit_files(REPO, "main", "ana", "Conflict", &conflict).expect("a commit");
+    assert_eq!(pull(&scene.ask(&GateWants::default()).await), (Some(false), "dirty".to_owned()));
     scene.double.finish().expect("no violation");
 }
 

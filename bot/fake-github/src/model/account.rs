@@ -31,6 +31,8 @@ pub(crate) struct Account {
     pub(crate) kind: Kind,
     /// Owners of an organisation; its other members are those of its teams.
     pub(crate) members: Vec<u64>,
+    /// Pays nothing: its private repositories have no rules.
+    pub(crate) free: bool,
     pub(crate) created_at: i64,
 }
 
@@ -125,7 +127,8 @@ impl Model {
             return Err(Error::Use(format!("the account `{login}` exists already")));
         }
         let (id, created_at) = (self.id(), self.now());
-        self.accounts.insert(id, Account { id, login: login.into(), kind, members: Vec::new(), created_at });
+        self.accounts
+            .insert(id, Account { id, login: login.into(), kind, members: Vec::new(), free: false, created_at });
         Ok(id)
     }
 

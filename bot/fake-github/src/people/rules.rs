@@ -121,6 +121,17 @@ impl FakeGitHub {
         self.owned(repository, |model, id, owner| model.set_ruleset(id, name, owner, None))
     }
 
+    /// An account that pays nothing has no rules for its private repositories, and GitHub says so.
+    ///
+    /// # Errors
+    /// There is no such account.
+    pub fn set_free(&self, login: &str, free: bool) -> Result<(), Error> {
+        let mut model = self.shared.model();
+        let id = model.account(login)?;
+        model.accounts.get_mut(&id).ok_or_else(|| Error::NotFound(format!("account {login}")))?.free = free;
+        Ok(())
+    }
+
     fn owned<T>(
         &self,
         repository: &str,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::rest::{Answer, Call, Refusal};
+use crate::rest::{Answer, Call, Refusal, rules};
 use crate::shape;
 
 fn address(call: &Call<'_>) -> Result<String, Refusal> {
@@ -41,6 +41,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 pub(crate) fn protection(call: &mut Call<'_>) -> Result<Answer, Refusal> {
+    rules::paid(call)?;
     let (name, it) = (call.param("branch"), call.here()?);
     if it.git.branch(name)?.is_none() {
         return Err(Refusal::new(404, "Branch not found"));

@@ -17,7 +17,7 @@ use crate::who::{Teams, Who};
 /// Which facts are wanted; the rest is not asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateWants {
-    /// Reviews, and the roles of those who approved.
+    /// Reviews, and the roles of those who approved or asked for changes.
     pub reviews: bool,
     /// Who pushed the head.
     pub pusher: bool,
@@ -130,7 +130,7 @@ pub struct GateFacts {
     pub protected: Fact<bool>,
     /// Submitted reviews, oldest first.
     pub reviews: Fact<Vec<Review>>,
-    /// Roles of those who approved, by login in lower case.
+    /// Roles of those who approved or asked for changes, by login in lower case; who may not be asked about is absent.
     pub roles: BTreeMap<String, Role>,
     /// Members of the teams that rules name.
     pub teams: Teams,
