@@ -21,7 +21,7 @@ use crate::attend::{self, Counts, Presence};
 use crate::retry::Next;
 use crate::seal::SealError;
 use crate::store::due::{self, Claim};
-use crate::store::{Dialect, StoreError, pulls};
+use crate::store::{Dialect, StoreError, landings, pulls};
 use crate::world::{Key, PullWorld};
 use crate::{decide, observe};
 
@@ -129,6 +129,10 @@ impl Engine {
             pulls::ask(&mut tx, number.0, number.1, now).await?;
             due::mark(&mut tx, &Key::Pull(number.0, number.1), &number.0.to_string(), now, now).await?;
         }
+        for (repo, branch) in landings::branches(&mut tx).await? {
+            landings::ask(&mut tx, repo, &branch).await?;
+            due::mark(&mut tx, &Key::Branch(repo, branch), &repo.to_string(), now, now).await?;
+        }
         due::mark(&mut tx, &Key::Everything, "server", now, now).await?;
         tx.commit().await.map_err(StoreError::from)?;
         parts.store.wake();
@@ -171,7 +175,7 @@ async fn work(pass: &Pass<'_>) -> Result<Option<Timestamp>, Trouble> {
         Key::Pull(repo, number) => pull(pass, *repo, *number).await,
         Key::Run(id) => run(pass, *id).await,
         Key::Publish(repo, number) => publish(pass, *repo, *number).await,
-        Key::Branch(repo, branch) => none(act::resync::branch(pass, *repo, branch)).await,
+        Key::Branch(repo, name) => branch(pass, *repo, name).await,
         Key::Repository(repo) => none(act::resync::repository(pass, *repo)).await,
         Key::Everything => none(act::resync::everything(pass)).await,
         Key::Rerun(id) => none(act::resync::pressed(pass, id)).await,
@@ -190,6 +194,12 @@ async fn world(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Opti
     observe::pull(&mut tx, repo, number, &pass.parts.settings.public_url, pass.now()).await
 }
 
+/// All of what landed.
+async fn landed(pass: &Pass<'_>, repo: RepoId, id: i64) -> Result<Option<PullWorld>, StoreError> {
+    let mut tx = pass.parts.store.snapshot().await?;
+    observe::landing(&mut tx, repo, id, &pass.parts.settings.public_url, pass.now()).await
+}
+
 async fn pull(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Option<Timestamp>, Trouble> {
     for _ in 0..ROUNDS {
         let Some(world) = world(pass, repo, number).await? else { return Ok(None) };
@@ -199,6 +209,43 @@ async fn pull(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Optio
         }
         for step in steps {
             act::pull::carry_out(pass, &world, step).await?;
+        }
+    }
+    Ok(Some(pass.now()))
+}
+
+/// A branch: how far it is walked, and what landed on it.
+async fn branch(pass: &Pass<'_>, repo: RepoId, name: &str) -> Result<Option<Timestamp>, Trouble> {
+    let look = || async { observe::branch(&mut *pass.parts.store.snapshot().await?, repo, name).await };
+    let Some((row, _)) = look().await? else {
+        act::resync::branch(pass, repo, name).await?;
+        return Ok(None);
+    };
+    if row.asked > row.seen {
+        act::landing::walk(pass, repo, &row).await?;
+    }
+    let mut again = None;
+    for id in look().await?.map(|(_, open)| open).unwrap_or_default() {
+        let next = landing(pass, repo, id).await?;
+        again = [again, next].into_iter().flatten().min();
+    }
+    Ok(again)
+}
+
+async fn landing(pass: &Pass<'_>, repo: RepoId, id: i64) -> Result<Option<Timestamp>, Trouble> {
+    for _ in 0..ROUNDS {
+        let Some(world) = landed(pass, repo, id).await? else { return Ok(None) };
+        let steps = decide::landing::decide(&world);
+        if steps.is_empty() {
+            return Ok(decide::gates::again(&world));
+        }
+        let asked = steps.iter().any(|step| matches!(step, decide::pull::Step::AskPull));
+        for step in steps {
+            act::pull::carry_out(pass, &world, step).await?;
+        }
+        if asked {
+            // Its answer makes the branch due again.
+            return Ok(None);
         }
     }
     Ok(Some(pass.now()))
@@ -214,7 +261,10 @@ async fn run(pass: &Pass<'_>, id: RunId) -> Result<Option<Timestamp>, Trouble> {
         }
         let again = if step == decide::run::Step::Start && row.what.kind == RunKind::Apply {
             // What GitHub and git say of the pull request stands between an apply and its start.
-            let world = world(pass, row.repo, row.pull).await?;
+            let world = match row.what.landing {
+                None => world(pass, row.repo, row.pull).await?,
+                Some(id) => landed(pass, row.repo, id).await?,
+            };
             let start = decide::start::decide(world.as_ref(), &row);
             act::apply::start(pass, row, start).await?
         } else {

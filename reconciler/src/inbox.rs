@@ -10,7 +10,7 @@ use model::ports::Clock;
 use model::publication::CheckAction;
 use model::time::Timestamp;
 
-use crate::store::{Conn, Store, StoreError, commands, due, pulls};
+use crate::store::{Conn, Store, StoreError, commands, due, landings, pulls};
 use crate::world::Key;
 
 /// Where to look.
@@ -186,6 +186,7 @@ async fn hinted(conn: &mut Conn, hint: &Hint, id: &str, now: Timestamp) -> Resul
         }
         Hint::Branch { installation, repo, name, branch } => {
             pulls::know_repo(conn, *repo, *installation, name).await?;
+            landings::ask(conn, *repo, branch).await?;
             (Some(*repo), Key::Branch(*repo, branch.clone()))
         }
         Hint::Repository { installation, repo, name } => {

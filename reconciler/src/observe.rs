@@ -6,8 +6,8 @@ use model::id::{PullNumber, RepoId, RunId};
 use model::run::RunKind;
 use model::time::Timestamp;
 
-use crate::store::{Conn, StoreError, commands, due, gates, locks, publications, pulls, runs, states};
-use crate::world::{PullWorld, RunRow};
+use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, publications, pulls, runs, states};
+use crate::world::{BranchRow, NOBODY, PullRow, PullWorld, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
 pub(crate) async fn pull(
@@ -19,8 +19,11 @@ pub(crate) async fn pull(
 ) -> Result<Option<PullWorld>, StoreError> {
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
     let Some(pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
-    let (runs, applies) =
-        runs::of_pull(conn, repo, number).await?.into_iter().partition(|run| run.what.kind == RunKind::Plan);
+    let (plans, applies) = runs::of_pull(conn, repo, number)
+        .await?
+        .into_iter()
+        .partition::<Vec<_>, _>(|run| run.what.kind == RunKind::Plan);
+    let (landed, runs) = plans.into_iter().partition(|run| run.what.landing.is_some());
     Ok(Some(PullWorld {
         base_url: base_url.to_owned(),
         keeps_states: due::setting(conn, due::STATES).await?.is_some_and(|value| value == "yes"),
@@ -31,6 +34,8 @@ pub(crate) async fn pull(
         repo: row,
         pull,
         runs,
+        landed,
+        landing: landings::of_pull(conn, repo, number).await?,
         applies,
         locks: locks::of_repo(conn, repo).await?,
         shown: gates::shown(conn, repo, number).await?,
@@ -38,6 +43,55 @@ pub(crate) async fn pull(
         freeze: gates::freeze(conn, repo).await?,
         commands: commands::of_pull(conn, repo, number).await?,
         publications: publications::of_pull(conn, repo, number).await?,
+        queue: runs::queue(conn).await?,
+    }))
+}
+
+/// A branch that is walked; `None` when it is not.
+pub(crate) async fn branch(
+    conn: &mut Conn,
+    repo: RepoId,
+    name: &str,
+) -> Result<Option<(BranchRow, Vec<i64>)>, StoreError> {
+    let Some(row) = landings::branch(conn, repo, name).await? else { return Ok(None) };
+    let open = landings::open(conn, repo, name).await?;
+    Ok(Some((row, open)))
+}
+
+/// What landed, as the world of its pull request; without one as a world that nothing is known of but the commit.
+pub(crate) async fn landing(
+    conn: &mut Conn,
+    repo: RepoId,
+    id: i64,
+    base_url: &str,
+    now: Timestamp,
+) -> Result<Option<PullWorld>, StoreError> {
+    let Some(landing) = landings::by_id(conn, repo, id).await? else { return Ok(None) };
+    if let Some(pull) = landing.pull {
+        let world = self::pull(conn, repo, pull, base_url, now).await?;
+        return Ok(world.map(|world| PullWorld { landing: Some(landing), ..world }));
+    }
+    let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
+    let (landed, applies) =
+        runs::of_landing(conn, repo, id).await?.into_iter().partition(|run| run.what.kind == RunKind::Plan);
+    Ok(Some(PullWorld {
+        base_url: base_url.to_owned(),
+        may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
+        slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
+        app: due::setting(conn, due::APP).await?.and_then(|id| id.parse().ok()),
+        now,
+        repo: row,
+        pull: PullRow::nobody(repo, now),
+        runs: Vec::new(),
+        landed,
+        landing: Some(landing),
+        applies,
+        locks: locks::of_repo(conn, repo).await?,
+        shown: Vec::new(),
+        stacks: states::facts(conn, repo).await?,
+        freeze: gates::freeze(conn, repo).await?,
+        commands: Vec::new(),
+        publications: publications::of_pull(conn, repo, NOBODY).await?,
         queue: runs::queue(conn).await?,
     }))
 }

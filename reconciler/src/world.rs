@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use model::command::MergeWish;
 use model::id::{
     CommentId, CommitSha, InstallationId, JobName, PullNumber, RelPath, RepoId, RepoName, RunId, RunNumber, StackName,
 };
@@ -111,6 +112,33 @@ pub(crate) struct PullRow {
     pub(crate) survey_key: Option<String>,
     pub(crate) trouble: Option<String>,
     pub(crate) gates: GatesRow,
+    /// The head that a person let be planned although it comes from a fork, or binds secrets anew.
+    pub(crate) allowed: Option<String>,
+}
+
+/// The number under which runs of pushes without a pull request stand; GitHub counts from 1.
+pub(crate) const NOBODY: PullNumber = PullNumber::new(0);
+
+impl PullRow {
+    /// Stands where there is no pull request.
+    pub(crate) fn nobody(repo: RepoId, now: Timestamp) -> Self {
+        Self {
+            repo,
+            number: NOBODY,
+            asked: 0,
+            seen: 0,
+            first_seen: now,
+            snapshot: None,
+            default_tip: None,
+            heard: 0,
+            cursor: None,
+            survey: None,
+            survey_key: None,
+            trouble: None,
+            gates: GatesRow::default(),
+            allowed: None,
+        }
+    }
 }
 
 /// What GitHub said about requirements.
@@ -181,6 +209,8 @@ pub(crate) struct NewRun {
     pub(crate) options: PlanOptions,
     /// The command that asked for it.
     pub(crate) request: Option<String>,
+    /// What landed on a trusted branch and is served by it; `None`: it belongs to an open pull request.
+    pub(crate) landing: Option<i64>,
 }
 
 /// A run.
@@ -262,6 +292,9 @@ pub(crate) struct CommandRow {
 pub(crate) struct Outcome {
     pub(crate) accepted: bool,
     pub(crate) refused: bool,
+    /// What it says about merging after the apply.
+    #[serde(default)]
+    pub(crate) merge: Option<MergeWish>,
     pub(crate) parts: Vec<model::publication::ReplyPart>,
 }
 
@@ -315,6 +348,95 @@ pub(crate) struct Waiter {
     pub(crate) fingerprint: Option<String>,
 }
 
+/// A trusted branch as far as it was walked.
+#[derive(Debug, Clone)]
+pub(crate) struct BranchRow {
+    pub(crate) name: String,
+    /// The newest commit that is noted.
+    pub(crate) walked: CommitSha,
+    /// Grows with each hint; the tip was read when it stood at `seen`.
+    pub(crate) asked: i64,
+    pub(crate) seen: i64,
+}
+
+/// Commits that came to a branch together: a merged pull request, or one commit of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewLanding {
+    /// The commit just before the first of them.
+    pub(crate) before: CommitSha,
+    /// The last of them.
+    pub(crate) commit: CommitSha,
+    pub(crate) pull: Option<PullNumber>,
+}
+
+/// The same, noted.
+#[derive(Debug, Clone)]
+pub(crate) struct LandingRow {
+    pub(crate) id: i64,
+    pub(crate) branch: String,
+    pub(crate) before: CommitSha,
+    pub(crate) commit: CommitSha,
+    pub(crate) pull: Option<PullNumber>,
+    /// Between `before` and `commit`; what is trusted is read at `before`.
+    pub(crate) survey: Option<Survey>,
+    /// Every stack has an outcome.
+    pub(crate) done: bool,
+    /// Stacks that it affects and that may be applied.
+    pub(crate) stacks: Vec<LandedStack>,
+}
+
+/// What became of a stack.
+#[derive(Debug, Clone)]
+pub(crate) struct LandedStack {
+    pub(crate) stack: StackName,
+    /// An earlier commit that must end first.
+    pub(crate) behind: Option<Before>,
+    pub(crate) outcome: Option<StackOutcome>,
+    pub(crate) why: Option<String>,
+    pub(crate) actor: Option<String>,
+    /// The plan that a person asked to apply, who, and by which command.
+    pub(crate) asked_plan: Option<RunId>,
+    pub(crate) asked_by: Option<String>,
+    pub(crate) request: Option<String>,
+}
+
+/// A commit that is served before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) commit: CommitSha,
+    pub(crate) pull: Option<PullNumber>,
+}
+
+/// How it ended for a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StackOutcome {
+    /// Its plan was applied.
+    Applied,
+    /// There was nothing to do.
+    NoChange,
+    /// A person gave it up; its change shows in the next plan.
+    Discarded,
+    /// It is never applied from here.
+    NotOurs,
+}
+
+impl StackOutcome {
+    const ALL: [Self; 4] = [Self::Applied, Self::NoChange, Self::Discarded, Self::NotOurs];
+    /// The stored name.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            StackOutcome::Applied => "applied",
+            StackOutcome::NoChange => "no-change",
+            StackOutcome::Discarded => "discarded",
+            StackOutcome::NotOurs => "not-ours",
+        }
+    }
+    /// The outcome of that stored name.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
 /// What was written to GitHub.
 #[derive(Debug, Clone)]
 pub(crate) struct PublicationRow {
@@ -341,8 +463,12 @@ pub(crate) struct PullWorld {
     pub(crate) may_apply: bool,
     pub(crate) repo: RepoRow,
     pub(crate) pull: PullRow,
-    /// Plans, in the order of their numbers.
+    /// Plans of the pull request, in the order of their numbers.
     pub(crate) runs: Vec<RunRow>,
+    /// Plans of what landed of it, in the order of their numbers.
+    pub(crate) landed: Vec<RunRow>,
+    /// What landed of it.
+    pub(crate) landing: Option<LandingRow>,
     /// Applies, in the order of their numbers.
     pub(crate) applies: Vec<RunRow>,
     /// All locks of the repository, and the lines before them.

@@ -3,6 +3,7 @@
 //! Invariant: waiting is never red; `success` before the merge means that a merge now leads to an apply.
 
 use model::gate::{Gate, Outcome};
+use model::id::PullNumber;
 use model::publication::{ApplyStanding, ApplyView, Progress, PullView, RowStatus, StackRow, Standing};
 use model::stack::ApplyMode;
 
@@ -15,7 +16,23 @@ const REVIEW: &str = "**Next:** review the plan. This version does not apply.";
 
 /// The verdict of `buildit/apply`.
 pub(super) fn apply_verdict(view: &PullView) -> Verdict {
-    let rows: &[StackRow] = if let Standing::Stacks(rows) = &view.standing { rows } else { &[] };
+    let rows: &[StackRow] = match &view.standing {
+        Standing::Stacks(rows) => rows,
+        Standing::Unaffected { .. } | Standing::UntrustedBase { .. } => &[],
+        Standing::Replaced => {
+            let title = "Replaced by a newer push";
+            return verdict(Status::ended("cancelled"), title, title.to_owned(), "**Next:** nothing to do.");
+        }
+        Standing::Reading
+        | Standing::Fork
+        | Standing::Draft
+        | Standing::ConfigErrors(_)
+        | Standing::Conflicts(_)
+        | Standing::Trouble { .. } => {
+            let title = "Waits for the plans";
+            return verdict(Status::QUEUED, title, title.to_owned(), "**Next:** see `buildit/plan`.");
+        }
+    };
     let applies: Vec<(&StackRow, &ApplyView)> = rows
         .iter()
         .filter_map(|row| Some((row, row.apply.as_ref()?)))
@@ -54,11 +71,14 @@ const fn rank(standing: &ApplyStanding) -> u8 {
     match standing {
         ApplyStanding::Lost { .. } => 0,
         ApplyStanding::Failed { .. } => 1,
-        ApplyStanding::Running(_) => 2,
-        ApplyStanding::Locked { .. } => 3,
-        ApplyStanding::Waits => 4,
-        ApplyStanding::Ready => 5,
-        ApplyStanding::Applied { .. } => 6,
+        ApplyStanding::Asks { .. } => 2,
+        ApplyStanding::Running(_) => 3,
+        ApplyStanding::Locked { .. } => 4,
+        ApplyStanding::After { .. } => 5,
+        ApplyStanding::Waits => 6,
+        ApplyStanding::Ready => 7,
+        ApplyStanding::Applied { .. } => 8,
+        ApplyStanding::Discarded { .. } => 9,
     }
 }
 
@@ -96,6 +116,26 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
                 "**Next:** what is left is planned again; the lock is kept.",
             )
         }
+        ApplyStanding::Asks { why, delta } => {
+            let title = format!("Merged, not applied: {name}");
+            let headline =
+                format!("Merged, but **not applied**: {marked}: {}{}", failure::prose(&cut(why, 300)), differs(delta));
+            let next = format!(
+                "**Next:** read the plan. Then comment {} to apply it, or {} to give it up.",
+                code(&format!("buildit apply -p {}", row.stack)),
+                code(&format!("buildit discard -p {} \"reason\"", row.stack)),
+            );
+            verdict(Status::ended("action_required"), &title, headline, &next)
+        }
+        ApplyStanding::After { what } => {
+            let title = format!("{name}: after {what}");
+            let headline = format!("{marked} is served after {}", inline(what));
+            verdict(Status::QUEUED, &title, headline, "**Next:** nothing to do; commits are served in their order.")
+        }
+        ApplyStanding::Discarded { by, why } => {
+            let headline = format!("{marked} was given up by {}: {}", inline(by), inline(&cut(why, 300)));
+            verdict(Status::ended("success"), "Given up: its change shows in the next plan", headline, "")
+        }
         ApplyStanding::Running(progress) => {
             let title = format!("Applying {name}: {}", of(*progress));
             let headline = format!("Applying {marked}: {}", of(*progress));
@@ -103,9 +143,10 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
         }
         ApplyStanding::Locked { holder, url, since, place } => {
             let line = place.map(|place| format!(", {}", words::ordinal(place))).unwrap_or_default();
-            let title = format!("{name}: behind PR {holder} since {}{line}", words::clock(*since));
+            let who = if holder.get() == 0 { "a push".to_owned() } else { format!("PR {holder}") };
+            let title = format!("{name}: behind {who} since {}{line}", words::clock(*since));
             let line = place.map(|place| format!("; {} in line", words::ordinal(place))).unwrap_or_default();
-            let pull = link(&format!("PR {holder}"), url);
+            let pull = pull(*holder, url);
             let headline = format!("{marked} is locked by {pull} since {}{line}", words::date(*since));
             let next = match place {
                 Some(_) => "**Next:** nothing to do; it is planned again when its turn comes.",
@@ -124,7 +165,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
         ApplyStanding::Ready => {
             let stacks =
                 words::count(all.iter().filter(|(_, it)| it.standing == ApplyStanding::Ready).count(), "stack");
-            if merges {
+            if merges && !it.merged {
                 let title = format!("Ready: {stacks} applied on merge");
                 return verdict(Status::ended("success"), &title, title.clone(), "");
             }
@@ -137,6 +178,17 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
             verdict(Status::ended("success"), &title, title.clone(), "")
         }
     }
+}
+
+/// Who has a lock; a push has no pull request.
+fn pull(number: PullNumber, url: &str) -> String {
+    if number.get() == 0 { "a push".to_owned() } else { link(&format!("PR {number}"), url) }
+}
+
+/// Where a plan is not what was reviewed.
+fn differs(delta: &[String]) -> String {
+    let named: Vec<String> = delta.iter().map(|key| code(&cut(key, 100))).collect();
+    if named.is_empty() { String::new() } else { format!(" ({})", words::list(&named, 5)) }
 }
 
 /// The requirements that do not hold.
@@ -188,6 +240,38 @@ fn of(progress: Progress) -> String {
     format!("{} of {}", progress.done, words::count(progress.total as usize, "change"))
 }
 
+/// The comment's first line from the moment something is applied; `None` before.
+pub(super) fn headline(rows: &[StackRow]) -> Option<String> {
+    let mut applies: Vec<(&StackRow, &ApplyView)> =
+        rows.iter().filter_map(|row| Some((row, row.apply.as_ref()?))).collect();
+    applies.sort_by_key(|(row, it)| (rank(&it.standing), row.stack.clone()));
+    let (row, it) = *applies.first()?;
+    let name = code(row.stack.as_str());
+    let is_done = |it: &&(&StackRow, &ApplyView)| matches!(it.1.standing, ApplyStanding::Applied { .. });
+    let done = applies.iter().filter(is_done).count();
+    Some(match &it.standing {
+        ApplyStanding::Lost { progress, .. } => format!("The apply of {name} lost its worker after {}", of(*progress)),
+        ApplyStanding::Failed { progress, .. } => format!("Apply stopped: {name} failed after {}", of(*progress)),
+        ApplyStanding::Asks { why, .. } => {
+            format!("Merged, not applied: {name}: {}", failure::prose(&cut(why, 200)))
+        }
+        ApplyStanding::Running(progress) if applies.len() == 1 => format!("Applying {name}: {}", of(*progress)),
+        ApplyStanding::Running(progress) => {
+            format!("Applying {} of {}: {name}, {}", done + 1, words::count(applies.len(), "stack"), of(*progress))
+        }
+        ApplyStanding::Applied { .. } if unfinished(rows) => return None,
+        ApplyStanding::Applied { .. } => {
+            let millis: u64 = applies.iter().filter_map(|(_, it)| took(it)).sum();
+            format!("Applied {} in {}", words::count(done, "stack"), words::duration(millis))
+        }
+        ApplyStanding::Locked { .. }
+        | ApplyStanding::After { .. }
+        | ApplyStanding::Waits
+        | ApplyStanding::Ready
+        | ApplyStanding::Discarded { .. } => return None,
+    })
+}
+
 /// The next step of a person once all is planned and something changes.
 pub(super) fn next(rows: &[StackRow]) -> String {
     let applies: Vec<&ApplyView> = rows.iter().filter_map(|row| row.apply.as_ref()).collect();
@@ -201,19 +285,33 @@ pub(super) fn next(rows: &[StackRow]) -> String {
         "**Next:** an apply lost its worker; look at what was made before anything else.".to_owned()
     } else if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Failed { .. })) {
         "**Next:** mend the cause; what is left is planned again. The lock is kept.".to_owned()
+    } else if let Some(row) = rows.iter().find(|row| asks(row)) {
+        let (apply, discard) =
+            (format!("buildit apply -p {}", row.stack), format!("buildit discard -p {} \"reason\"", row.stack));
+        format!(
+            "**Next:** this is merged and not applied. Read the plan, then comment {} or {}.",
+            code(&apply),
+            code(&discard)
+        )
     } else if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Running(_))) {
         "**Next:** nothing to do; this follows the apply.".to_owned()
     } else if open {
         "**Next:** comment this to apply what is ready.\n```\nbuildit apply\n```".to_owned()
     } else if let Some(first) = waits.first() {
-        let then = if some(after_merge) {
+        let then = if applies.iter().any(|it| it.merged) {
+            "then it is applied"
+        } else if some(after_merge) {
             "then merge. It is applied right after the merge"
         } else {
             "then comment `buildit apply`"
         };
         format!("**Next:** {first}, {then}.")
+    } else if applies.iter().any(|it| it.standing == ApplyStanding::Ready && it.merged) {
+        "**Next:** comment this to apply what is ready.\n```\nbuildit apply\n```".to_owned()
     } else if some(after_merge) && applies.iter().any(|it| it.standing == ApplyStanding::Ready) {
         "**Next:** merge. This plan is applied right after the merge.".to_owned()
+    } else if applies.iter().all(|it| it.merged) {
+        "**Next:** nothing to do.".to_owned()
     } else if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Applied { .. })) {
         "**Next:** merge when you like; the locks go with the merge.".to_owned()
     } else {
@@ -221,11 +319,21 @@ pub(super) fn next(rows: &[StackRow]) -> String {
     }
 }
 
+fn asks(row: &StackRow) -> bool {
+    row.apply.as_ref().is_some_and(|it| matches!(it.standing, ApplyStanding::Asks { .. }))
+}
+
 fn first_wait(it: &ApplyView) -> Option<String> {
     match &it.standing {
         ApplyStanding::Waits => unmet(it).first().map(|gate| failure::prose(&gate.title)),
-        ApplyStanding::Locked { holder, .. } => Some(format!("wait for PR {holder}, which has the lock")),
+        ApplyStanding::Locked { holder, .. } => Some(match holder.get() {
+            0 => "wait for a push, which has the lock".to_owned(),
+            _ => format!("wait for PR {holder}, which has the lock"),
+        }),
+        ApplyStanding::After { what } => Some(format!("wait for {}", inline(what))),
         ApplyStanding::Ready
+        | ApplyStanding::Asks { .. }
+        | ApplyStanding::Discarded { .. }
         | ApplyStanding::Running(_)
         | ApplyStanding::Applied { .. }
         | ApplyStanding::Failed { .. }
@@ -244,12 +352,22 @@ pub(super) fn waits(row: &StackRow) -> Option<String> {
         ApplyStanding::Running(progress) => format!("the apply: {}", of(*progress)),
         ApplyStanding::Locked { holder, url, since, place } => {
             let place = place.map(|place| format!("; {} in line", words::ordinal(place))).unwrap_or_default();
-            format!("lock of {} since {}{place}", link(&format!("PR {holder}"), url), words::clock(*since))
+            format!("lock of {} since {}{place}", pull(*holder, url), words::clock(*since))
         }
         ApplyStanding::Waits => {
             unmet(it).into_iter().map(|gate| failure::prose(&gate.title)).collect::<Vec<_>>().join(", ")
         }
-        ApplyStanding::Ready if after_merge(it.mode) => "the merge".to_owned(),
+        ApplyStanding::Asks { why, delta } => {
+            format!(
+                "someone: {}{}; {}",
+                failure::prose(&cut(why, 200)),
+                differs(delta),
+                code(&format!("buildit apply -p {}", row.stack))
+            )
+        }
+        ApplyStanding::After { what } => inline(what),
+        ApplyStanding::Discarded { by, .. } => format!("nothing: given up by {}", inline(by)),
+        ApplyStanding::Ready if after_merge(it.mode) && !it.merged => "the merge".to_owned(),
         ApplyStanding::Ready => "`buildit apply`".to_owned(),
         ApplyStanding::Applied { progress, run, .. } => link(&format!("applied, {}", of(*progress)), &run.url),
     })

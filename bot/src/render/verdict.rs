@@ -52,7 +52,11 @@ pub(super) fn verdict(status: Status, title: &str, headline: String, next: &str)
 /// The verdict on a pull request.
 pub fn pull_verdict(view: &PullView) -> Verdict {
     match &view.standing {
-        Standing::Stacks(rows) => rows_verdict(rows),
+        Standing::Stacks(rows) => {
+            let plans = rows_verdict(rows);
+            let headline = apply::headline(rows).unwrap_or(plans.headline);
+            Verdict { headline, ..plans }
+        }
         Standing::Reading => {
             let title = "Reading the pull request";
             verdict(Status::RUNNING, title, title.to_owned(), "**Next:** nothing to do; the plans follow.")

@@ -100,8 +100,70 @@ pub enum Verb {
         /// Also of stacks that are ahead of the trusted branch.
         accept_ahead: bool,
     },
-    /// A verb of the grammar that this version does not carry out, by name: `apply`, `approve`, `unlock`, ….
-    NotYet(String),
+    /// Count the author for something that waits for people, or against it.
+    Approve {
+        /// A policy, a gate, or `state`, `lost`, `config`.
+        what: String,
+        /// Why.
+        reason: Option<String>,
+        /// Against it.
+        reject: bool,
+        /// Take back what was said.
+        clear: bool,
+    },
+    /// Give a merged change up; it shows in the next plan.
+    Discard {
+        /// Why.
+        reason: String,
+    },
+    /// Plan the import of what a killed apply created.
+    Recover,
+    /// End an orphaned stack without destroying what it made.
+    Abandon {
+        /// Why.
+        reason: String,
+    },
+    /// Let a commit be planned that needs a person's word.
+    Allow {
+        /// At least 7 digits that begin the head.
+        commit: String,
+    },
+    /// Apply whatever requirements say.
+    ForceApply {
+        /// Why.
+        reason: String,
+    },
+    /// `import ADDRESS ID`.
+    Import {
+        /// Where in the state.
+        address: String,
+        /// The provider's id.
+        id: String,
+    },
+    /// `state rm`.
+    StateRm {
+        /// What is forgotten.
+        addresses: Vec<String>,
+    },
+    /// `state mv`.
+    StateMv {
+        /// From.
+        from: String,
+        /// To.
+        to: String,
+    },
+    /// Break the lock of a state.
+    ForceUnlock {
+        /// The lock's id.
+        lock: String,
+    },
+    /// Run CI stages again.
+    Rerun {
+        /// Which; `None`: all.
+        stage: Option<String>,
+        /// Only those that failed.
+        failed: bool,
+    },
 }
 
 /// What a command says about merging after the apply.

@@ -227,6 +227,9 @@ pub struct ApplyView {
     /// Its requirements, judged; empty once it is under way.
     #[serde(default)]
     pub gates: Vec<Gate>,
+    /// Is the pull request merged?
+    #[serde(default)]
+    pub merged: bool,
 }
 
 /// Where an apply stands.
@@ -246,6 +249,25 @@ pub enum ApplyStanding {
         /// The place of this pull request in the line, from 1; `None`: it does not wait in it.
         #[serde(default)]
         place: Option<u32>,
+    },
+    /// It is merged, and an earlier commit is served first.
+    After {
+        /// "pull request 118" or "commit a1b2c3d".
+        what: String,
+    },
+    /// It is merged, and a person must decide.
+    Asks {
+        /// Why nothing goes on by itself.
+        why: String,
+        /// Addresses that differ from what was reviewed.
+        delta: Vec<String>,
+    },
+    /// It is merged, and was given up; its change shows in the next plan.
+    Discarded {
+        /// Who did.
+        by: String,
+        /// Their reason.
+        why: String,
     },
     /// Everything holds: only the merge or the command is missing.
     Ready,

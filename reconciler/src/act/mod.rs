@@ -4,6 +4,7 @@
 //! by the next observation, never handed on.
 
 pub(crate) mod apply;
+pub(crate) mod landing;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod resync;

@@ -6,15 +6,16 @@
 use model::command;
 use model::id::{CommitSha, PullNumber, RepoId, RunId};
 use model::ports::{CommentSnapshot, FetchError, ForgeError, SurveyRequest};
-use model::pull::{GateWants, PullSnapshot, RepoSnapshot};
+use model::pull::{GateWants, PullSnapshot, PullState, RepoSnapshot};
 use model::run::RunKind;
 use model::survey::Survey;
 use model::time::Timestamp;
 
-use super::{Pass, Trouble};
+use super::{Pass, Trouble, landing};
 use crate::decide::pull::Step;
+use crate::states::States;
 use crate::store::pulls::PullFacts;
-use crate::store::{Conn, StoreError, commands, due, gates, locks, pulls, runs};
+use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, pulls, runs};
 use crate::world::{CommandRow, Key, LockKey, PullWorld};
 
 /// Comments of a pull request that is new to us count when they are not older than this.
@@ -43,7 +44,22 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
             Ok(pass.commit(tx).await?)
         }
         Step::ReadGates(wants) => read_gates(pass, world, &wants).await,
+        Step::SurveyLanding { .. } => match &world.landing {
+            Some(it) => landing::survey(pass, world.pull.repo, it).await,
+            None => Ok(()),
+        },
+        Step::AskPull => {
+            let mut tx = pass.write().await?;
+            pass.ask(&mut tx, place.0, place.1).await?;
+            Ok(pass.commit(tx).await?)
+        }
         step @ (Step::Create(_)
+        | Step::Take { .. }
+        | Step::AskStack { .. }
+        | Step::EndStack { .. }
+        | Step::CloseLanding { .. }
+        | Step::Allow { .. }
+        | Step::Thaw { .. }
         | Step::Want { .. }
         | Step::Release { .. }
         | Step::Enter { .. }
@@ -70,6 +86,7 @@ async fn lock(
         Step::Create(what) if what.kind == RunKind::Apply => {
             LockKey::of(&what.detail.surveyed.stack, &what.detail.into)
         }
+        Step::Take { key } => Some(key.clone()),
         _ => None,
     });
     let keys: Vec<LockKey> = applies.collect();
@@ -111,7 +128,37 @@ async fn rows(
             runs::want(conn, run, wanted).await?;
             pass.mark(conn, repo, &Key::Run(run)).await
         }
-        Step::Refresh | Step::Survey { .. } | Step::Listen | Step::ReadGates(_) | Step::Answer { .. } => Ok(()),
+        Step::AskStack { landing, stack, plan, by, request } => {
+            landings::ask_stack(conn, repo, (landing, &stack), (plan, &by, &request)).await?;
+            branch_due(pass, conn, repo, landing).await
+        }
+        Step::EndStack { landing, stack, outcome, why, actor } => {
+            landings::end_stack(conn, repo, (landing, &stack), (outcome, &why, &actor), pass.now()).await?;
+            branch_due(pass, conn, repo, landing).await
+        }
+        Step::Allow { head } => pulls::allow(conn, repo, number, &head).await,
+        Step::Thaw { stack } => {
+            States::freeze(conn, repo, &stack, None).await?;
+            line_moved(pass, conn, repo).await
+        }
+        Step::CloseLanding { landing } => landings::close(conn, repo, landing).await,
+        // Its lock was taken above.
+        Step::Take { .. }
+        | Step::AskPull
+        | Step::SurveyLanding { .. }
+        | Step::Refresh
+        | Step::Survey { .. }
+        | Step::Listen
+        | Step::ReadGates(_)
+        | Step::Answer { .. } => Ok(()),
+    }
+}
+
+/// What landed on the branch, this and what comes behind it, is looked at again.
+async fn branch_due(pass: &Pass<'_>, conn: &mut Conn, repo: RepoId, landing: i64) -> Result<(), StoreError> {
+    match landings::by_id(conn, repo, landing).await? {
+        Some(row) => pass.mark(conn, repo, &Key::Branch(repo, row.branch)).await,
+        None => Ok(()),
     }
 }
 
@@ -120,6 +167,12 @@ async fn line_moved(pass: &Pass<'_>, conn: &mut Conn, repo: RepoId) -> Result<()
     for pull in pulls::open(conn, repo, None).await? {
         pass.mark(conn, repo, &Key::Pull(repo, pull)).await?;
         pass.mark(conn, repo, &Key::Publish(repo, pull)).await?;
+    }
+    for (pull, branch) in landings::waiting(conn, repo).await? {
+        pass.mark(conn, repo, &Key::Branch(repo, branch)).await?;
+        if let Some(pull) = pull {
+            pass.mark(conn, repo, &Key::Publish(repo, pull)).await?;
+        }
     }
     Ok(())
 }
@@ -138,6 +191,9 @@ async fn read_gates(pass: &Pass<'_>, world: &PullWorld, wants: &GateWants) -> Re
     if moved {
         // It moved since it was refreshed: all of it is read again.
         pulls::ask(&mut tx, place.0, place.1, pass.now()).await?;
+    }
+    if let Some(landing) = world.landing.as_ref().filter(|landing| !landing.done) {
+        pass.mark(&mut tx, place.0, &Key::Branch(place.0, landing.branch.clone())).await?;
     }
     for run in world.applies.iter().filter(|run| run.asked.is_some() && !run.job_started && !run.state.is_terminal()) {
         pass.mark(&mut tx, place.0, &Key::Run(run.id)).await?;
@@ -163,8 +219,15 @@ async fn refresh(pass: &Pass<'_>, (id, number): (RepoId, PullNumber), asked: i64
     }
     let default_tip = default_tip(pass, &repo, &snapshot).await?;
     let facts = PullFacts { snapshot, default_tip, seen: asked };
+    let PullSnapshot { state, base_branch, base, .. } = &facts.snapshot;
     let mut tx = pass.write().await?;
     pulls::set_facts(&mut tx, id, &facts, pass.now()).await?;
+    landings::begin(&mut tx, id, base_branch, base).await?;
+    if *state == PullState::Merged {
+        // What landed is served by the branch.
+        landings::ask(&mut tx, id, base_branch).await?;
+        pass.mark(&mut tx, id, &Key::Branch(id, base_branch.clone())).await?;
+    }
     pass.mark(&mut tx, id, &Key::Publish(id, number)).await?;
     Ok(pass.commit(tx).await?)
 }

@@ -19,7 +19,8 @@ use secrecy::SecretString;
 
 use super::{Pass, Trouble, apply, state};
 use crate::decide::run::{Step, stop};
-use crate::store::{Conn, StoreError, due, pulls, runs};
+use crate::states::States;
+use crate::store::{Conn, StoreError, due, landings, pulls, runs};
 use crate::world::{Key, RunRow};
 
 /// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
@@ -164,13 +165,23 @@ pub(super) async fn end(
     runs::save(&mut tx, &run).await?;
     if run.state.is_terminal() {
         pass.parts.states.end_tokens(&mut tx, run.id).await?;
+        if run.what.landing.is_some() {
+            pass.mark(&mut tx, run.repo, &Key::Branch(run.repo, run.what.detail.into.clone())).await?;
+        }
         wake_next(pass, &mut tx).await?;
+        if run.state == RunState::Lost {
+            let why = format!("the apply of run {} lost its worker; someone must look first", run.number);
+            States::freeze(&mut tx, run.repo, &run.what.stack, Some((&why, pass.now()))).await?;
+        }
         if run.what.kind == RunKind::Apply {
             // Locks, what is left and what waited for it follow; other plans of the stack are out of date.
             pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, run.pull)).await?;
             for pull in pulls::open(&mut tx, run.repo, None).await? {
                 pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, pull)).await?;
                 pass.mark(&mut tx, run.repo, &Key::Publish(run.repo, pull)).await?;
+            }
+            for (_, branch) in landings::waiting(&mut tx, run.repo).await? {
+                pass.mark(&mut tx, run.repo, &Key::Branch(run.repo, branch)).await?;
             }
         }
     }

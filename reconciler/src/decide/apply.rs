@@ -16,7 +16,7 @@ use model::survey::{Survey, SurveyedStack};
 
 use super::command::{Line, Scene, picked};
 use super::pull::Step;
-use super::{answer, gates, line, plannable};
+use super::{answer, gates, landing, line, plannable};
 use crate::world::{LockKey, NewRun, PullWorld, RunRow, Waiter};
 
 /// The newest apply of a plan.
@@ -31,7 +31,9 @@ pub(super) fn newest<'a>(world: &'a PullWorld, stack: &StackName) -> Option<&'a 
 
 /// The lock of a stack; `None` when it has none.
 pub(super) fn key(world: &PullWorld, stack: &SurveyedStack) -> Option<LockKey> {
-    LockKey::of(&stack.stack, &world.pull.snapshot.as_ref()?.base_branch)
+    let landed = world.landing.as_ref().map(|landing| &landing.branch);
+    let branch = world.pull.snapshot.as_ref().map(|snapshot| &snapshot.base_branch).or(landed)?;
+    LockKey::of(&stack.stack, branch)
 }
 
 /// How far the plan of a stack is from its apply; `None` when nothing is to be applied.
@@ -43,14 +45,14 @@ pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) ->
     }
     let apply = of_plan(world, plan).filter(|apply| apply.state != RunState::Cancelled);
     let (standing, gates) = match apply {
-        Some(apply) => (under_way(world, plan, apply), Vec::new()),
+        Some(apply) => (under_way(world, Some(plan), apply), Vec::new()),
         None => waiting(world, survey, stack, plan),
     };
-    Some(ApplyView { mode: stack.stack.apply, standing, gates })
+    Some(ApplyView { mode: stack.stack.apply, standing, gates, merged: false })
 }
 
 fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> (ApplyStanding, Vec<Gate>) {
-    let judged = gates::judge(world, survey, stack, plan);
+    let judged = gates::judge(world, survey, stack, plan, None);
     let ready = judged.unmet().next().is_none();
     let standing = match line::locked(world, stack) {
         Some(locked) => locked,
@@ -60,8 +62,8 @@ fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &Run
     (standing, judged.into_gates())
 }
 
-fn under_way(world: &PullWorld, plan: &RunRow, apply: &RunRow) -> ApplyStanding {
-    let changes = plan.document.as_ref().map_or(0, |document| document.changes.len());
+pub(super) fn under_way(world: &PullWorld, plan: Option<&RunRow>, apply: &RunRow) -> ApplyStanding {
+    let changes = plan.and_then(|plan| plan.document.as_ref()).map_or(0, |document| document.changes.len());
     let total = u32::try_from(changes).unwrap_or(u32::MAX).max(apply.done);
     let progress = Progress { done: apply.done, total };
     let run = RunLink { number: apply.number, url: super::publish::run_url(world, apply.number) };
@@ -122,7 +124,10 @@ pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool, merge
     if let Some(MergeWish::By(method)) = merge {
         return Err(format!("this version does not merge; leave `--merge-method {method}` out and merge by hand"));
     }
-    if !plannable(scene.snapshot, scene.survey) {
+    if scene.snapshot.state == PullState::Merged {
+        return landing::ask(scene, select);
+    }
+    if !plannable(scene.world, scene.snapshot, scene.survey) {
         return Err("nothing of this pull request may be applied; its check `buildit/plan` says why".to_owned());
     }
     let named = !select.is_empty();
@@ -190,7 +195,7 @@ fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, Str
         return Err("its plan is newer than the comment; read it, then comment again".to_owned());
     }
     mode(scene, stack)?;
-    let judged = gates::judge(world, scene.survey, stack, plan);
+    let judged = gates::judge(world, scene.survey, stack, plan, None);
     let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
     if unmet.is_empty() { Ok(plan) } else { Err(format!("waits for {}", unmet.join("; "))) }
 }
@@ -209,7 +214,9 @@ pub(super) fn usable(world: &PullWorld, plan: &RunRow) -> Result<(), String> {
     match of_plan(world, plan).map(|apply| apply.state) {
         None | Some(RunState::Cancelled) => Ok(()),
         Some(RunState::Applied) => Err("it is applied".to_owned()),
-        Some(RunState::Lost) => Err("its last apply was lost; someone must look first".to_owned()),
+        Some(RunState::Lost) if is_frozen(world, &plan.what.stack) => {
+            Err("its last apply was lost; someone must look first".to_owned())
+        }
         Some(state) if !state.is_terminal() => Err("it is being applied".to_owned()),
         Some(_) => Err("its plan was used; it is planned again".to_owned()),
     }
@@ -230,12 +237,32 @@ fn mode(scene: &Scene<'_>, stack: &SurveyedStack) -> Result<(), String> {
 
 /// Do the gates hold now? `None`: not yet, and nobody need do anything about that.
 pub(super) fn holds(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> Option<bool> {
-    let judged = gates::judge(world, survey, stack, plan);
+    let judged = gates::judge(world, survey, stack, plan, None);
     let computing = |gate: &Gate| gate.name == "no-conflicts" && gate.outcome == Holds::Pending;
     if judged.unmet().any(computing) {
         return None;
     }
     Some(judged.unmet().next().is_none())
+}
+
+/// Does the stack wait for somebody to look at it?
+pub(super) fn is_frozen(world: &PullWorld, stack: &StackName) -> bool {
+    world.stacks.get(stack).is_some_and(|facts| facts.frozen.is_some())
+}
+
+/// `buildit approve lost`: somebody looked at what a vanished apply has left.
+pub(super) fn approve_lost(scene: &Scene<'_>, select: &Selector) -> Line {
+    let mut steps = Vec::new();
+    let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
+    for stack in stacks {
+        let name = &stack.stack.name;
+        if !is_frozen(scene.world, name) {
+            continue;
+        }
+        stack.stack.access.may(Right::ApproveLost, &scene.person()).map_err(|reason| format!("`{name}`: {reason}"))?;
+        steps.push(Step::Thaw { stack: name.clone() });
+    }
+    if steps.is_empty() { Err("no stack that is meant is frozen".to_owned()) } else { Ok((steps, None)) }
 }
 
 /// Plans that show what is left after an apply that did not end well; each once.
@@ -245,6 +272,8 @@ pub(crate) fn again(world: &PullWorld, stack: &SurveyedStack) -> Option<String> 
     let spent = match last.state {
         RunState::PartlyApplied | RunState::Stale | RunState::TimedOut => true,
         RunState::Failed => last.job_started,
+        // Somebody looked.
+        RunState::Lost => !is_frozen(world, &stack.stack.name),
         _ => false,
     };
     (spent && !newer).then(|| format!("after:{}", last.id))

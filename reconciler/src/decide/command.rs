@@ -15,7 +15,7 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::who::{Person, Teams};
 
 use super::pull::{Step, into, new_run};
-use super::{apply, current_survey, gates, line, publish};
+use super::{apply, current_survey, gates, is_allowed, landing, line, publish};
 use crate::world::{CommandRow, Outcome, PullWorld, RunRow};
 
 /// Answers to the commands that wait, oldest first.
@@ -89,6 +89,10 @@ fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
     let mut outcome = Outcome::default();
     let mut steps = Vec::new();
     for line in lines {
+        let wish = match &line {
+            Ok(Command { verb: Verb::Apply { merge, .. }, .. }) => merge.clone(),
+            _ => None,
+        };
         let come = match line {
             Ok(command) => carry_out(scene, &command, role).map_err(refused),
             Err(error) => Err(ReplyPart::Error(error)),
@@ -96,6 +100,7 @@ fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
         match come {
             Ok((more, part)) => {
                 outcome.accepted = true;
+                outcome.merge = wish.or(outcome.merge);
                 steps.extend(more);
                 outcome.parts.extend(part);
             }
@@ -148,8 +153,34 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
             }
             line::unlock(scene, &command.select)
         }
-        Verb::NotYet(verb) => Err(format!("this version does not carry out `{verb}`")),
+        Verb::Discard { reason } => landing::discard(scene, &command.select, reason),
+        Verb::Rerun { .. } => Err("there is no pipeline here: this version runs plans and applies only".to_owned()),
+        Verb::Approve { what, reject: false, clear: false, .. } if what == "lost" => {
+            apply::approve_lost(scene, &command.select)
+        }
+        Verb::Approve { what, .. } => Err(format!("there is no policy or gate `{what}` here that people approve")),
+        Verb::Allow { commit } => allow(scene, commit),
+        Verb::Recover
+        | Verb::Abandon { .. }
+        | Verb::ForceApply { .. }
+        | Verb::Import { .. }
+        | Verb::StateRm { .. }
+        | Verb::StateMv { .. }
+        | Verb::ForceUnlock { .. } => Err("this version does not carry that out".to_owned()),
     }
+}
+
+/// `buildit allow`: a person has read the diff of a fork, which runs code of whoever wrote it.
+fn allow(scene: &Scene<'_>, commit: &str) -> Line {
+    let snapshot = scene.snapshot;
+    scene.survey.access.may(Right::Allow, &scene.person())?;
+    if snapshot.state != PullState::Open || !snapshot.fork {
+        return Err("nothing here waits for that: the pull request is not an open one from a fork".to_owned());
+    }
+    if !snapshot.head.as_str().starts_with(commit) {
+        return Err(format!("the head is {} now; read what is new, then allow that", snapshot.head.short()));
+    }
+    Ok((vec![Step::Allow { head: snapshot.head.to_string() }], None))
 }
 
 /// The stacks that a selector means; without one the affected stacks.
@@ -177,7 +208,7 @@ fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
     let Scene { snapshot, survey, row, .. } = scene;
     let stacks = picked(scene, select)?;
     scene.may(Right::Plan, &stacks)?;
-    if let Some(reason) = obstacle(snapshot, survey) {
+    if let Some(reason) = obstacle(scene.world, snapshot, survey) {
         return Err(reason);
     }
     let why = |stack: &SurveyedStack| survey.affected.affected.iter().find(|hit| hit.stack == stack.stack.name);
@@ -204,11 +235,11 @@ fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
 }
 
 /// What stands in the way of every plan.
-fn obstacle(snapshot: &PullSnapshot, survey: &Survey) -> Option<String> {
+fn obstacle(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Option<String> {
     let reason = if snapshot.state != PullState::Open {
         "the pull request is not open"
-    } else if snapshot.fork {
-        "the pull request comes from a fork, and this version runs nothing of a fork"
+    } else if snapshot.fork && !is_allowed(world, snapshot) {
+        "the pull request comes from a fork; read the diff, then a writer comments `buildit allow` with its head"
     } else if survey.base_trust == BaseTrust::Untrusted {
         "the base branch is not one that the configuration trusts"
     } else if survey.diagnostics.has_errors() {

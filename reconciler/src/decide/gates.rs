@@ -54,7 +54,8 @@ fn computed_at(world: &PullWorld) -> Option<Timestamp> {
 
 /// When to look again although nobody says that something changed: GitHub computes, or a window opens or closes.
 pub(crate) fn again(world: &PullWorld) -> Option<Timestamp> {
-    let survey = super::current_survey(world)?;
+    let landed = world.landing.as_ref().filter(|landing| !landing.done).and_then(|landing| landing.survey.as_ref());
+    let survey = super::current_survey(world).or(landed)?;
     wants(world, survey)?;
     let windows = survey.stacks.iter().flat_map(|stack| &stack.stack.require.windows);
     let turns = windows.flat_map(|windows| &windows.any).filter_map(|window| match window.at(world.now) {
@@ -71,13 +72,22 @@ pub(crate) fn facts(world: &PullWorld) -> Option<&GateFacts> {
 }
 
 /// Judges every requirement of a stack's plan, which was made for these inputs and this base or carried to them.
-pub(crate) fn judge(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> Judged {
+/// Reviews are for the fingerprint of the plan, or for the one that is given instead.
+pub(crate) fn judge(
+    world: &PullWorld,
+    survey: &Survey,
+    stack: &SurveyedStack,
+    plan: &RunRow,
+    instead: Option<String>,
+) -> Judged {
     let into = world.pull.snapshot.as_ref().map_or("", |snapshot| snapshot.base_branch.as_str());
     let of_stack = world.shown.iter().filter(|row| row.stack == stack.stack.name && row.base_branch == into);
     let shown: Vec<Shown> = of_stack.map(|row| row.shown.clone()).collect();
-    let fingerprint = plan.document.as_ref().map_or("", |document| document.fingerprint.root.as_str());
+    let own = plan.document.as_ref().map_or("", |document| document.fingerprint.root.as_str());
+    let fingerprint = instead.as_deref().unwrap_or(own);
+    let head = world.pull.snapshot.as_ref().map_or(&survey.head, |snapshot| &snapshot.head);
     let context = Context {
-        plan: PlanFacts { run: plan.id, stack: &stack.stack.name, head: &survey.head, fingerprint, shown: &shown },
+        plan: PlanFacts { run: plan.id, stack: &stack.stack.name, head, fingerprint, shown: &shown },
         app: world.app,
         divergence: divergence(survey, plan),
         frozen: frozen(world, &stack.stack.name),

@@ -10,12 +10,13 @@ use model::command::Selector;
 use model::publication::ApplyStanding;
 use model::pull::PullState;
 use model::run::RunState;
+use model::stack::{ApplyMode, LockMode};
 use model::survey::{Survey, SurveyedStack};
 
 use super::command::{Line, Scene, picked};
 use super::pull::Step;
 use super::{answer, apply};
-use crate::world::{Holder, LockKey, LockRow, PullWorld, RunRow, Waiter};
+use crate::world::{Holder, LandedStack, LandingRow, LockKey, LockRow, PullWorld, RunRow, Waiter};
 
 fn lock<'a>(world: &'a PullWorld, key: &LockKey) -> Option<&'a LockRow> {
     world.locks.iter().find(|lock| &lock.key == key)
@@ -57,6 +58,38 @@ pub(super) fn words(world: &PullWorld, stack: &SurveyedStack) -> String {
         None if ahead > 0 => format!("{ahead} wait before this one"),
         None => "it goes with the stacks that were named beside it".to_owned(),
     }
+}
+
+/// Reserves a stack for what landed: its lock is taken, or its line is joined.
+pub(super) fn reserve(world: &PullWorld, landing: &LandingRow, stack: &SurveyedStack) -> Vec<Step> {
+    let Some(key) = apply::key(world, stack) else {
+        return Vec::new();
+    };
+    let by_itself =
+        matches!(stack.stack.apply, ApplyMode::Merge | ApplyMode::Push) || stack.stack.lock.mode == LockMode::Strict;
+    let row = lock(world, &key);
+    let held = row.and_then(|lock| lock.holder).is_some_and(|holder| holder.pull == world.pull.number);
+    let asked = landing.stacks.iter().any(|item| item.stack == stack.stack.name && item.asked_plan.is_some());
+    if held || !(by_itself || asked) {
+        return Vec::new();
+    }
+    match row {
+        Some(lock) if before(world, lock).is_some() && place(world, lock).is_some() => Vec::new(),
+        Some(lock) if before(world, lock).is_some() => {
+            let request = Some(format!("landing:{}", landing.id));
+            let waiter = Waiter { pull: world.pull.number, since: world.now, request, fingerprint: None };
+            vec![Step::Enter { key, waiter }]
+        }
+        _ => vec![Step::Take { key }],
+    }
+}
+
+/// Lets go of what a landing had reserved.
+pub(super) fn release(world: &PullWorld, stack: &SurveyedStack) -> Vec<Step> {
+    let Some(key) = apply::key(world, stack) else { return Vec::new() };
+    let mine = |lock: &LockRow| lock.holder.is_some_and(|holder| holder.pull == world.pull.number);
+    let held = lock(world, &key).is_some_and(|lock| mine(lock) || place(world, lock).is_some());
+    if held { vec![Step::Release { key }] } else { Vec::new() }
 }
 
 /// What this pull request waits for, by the command that asked.
@@ -137,7 +170,7 @@ pub(super) fn unlock(scene: &Scene<'_>, select: &Selector) -> Line {
         if held && world.applies.iter().any(|run| &run.what.stack == name && !run.state.is_terminal()) {
             return Err(format!("`{name}` is being applied; `buildit cancel` stops that first"));
         }
-        if held && apply::newest(world, name).is_some_and(|run| run.state == RunState::Lost) {
+        if held && apply::is_frozen(world, name) {
             return Err(format!("the last apply of `{name}` was lost; someone must look first"));
         }
         steps.push(Step::Release { key });
@@ -160,7 +193,11 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
         let last = || world.applies.iter().filter(of_lock).max_by_key(|run| run.number);
         let free = match snapshot.state {
             PullState::Open => false,
-            PullState::Merged => last().is_none_or(|run| run.state == RunState::Applied),
+            // What landed lets go of its own stacks.
+            PullState::Merged => world.landing.as_ref().is_some_and(|landing| {
+                let served = |item: &LandedStack| last().is_some_and(|run| run.what.stack == item.stack);
+                !landing.stacks.iter().any(served) && last().is_none_or(|run| run.state == RunState::Applied)
+            }),
             // What was applied of a pull request that is not merged is ahead of the branch: the lock stays.
             PullState::Closed => {
                 applies.all(|run| run.state.is_terminal() && run.done == 0 && run.state != RunState::Lost)
@@ -168,7 +205,7 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
         };
         if lock.holder.is_some_and(|holder| holder.pull == me) && free {
             steps.push(Step::Release { key: lock.key.clone() });
-        } else if snapshot.state != PullState::Open && place(world, lock).is_some() {
+        } else if snapshot.state == PullState::Closed && place(world, lock).is_some() {
             steps.push(Step::Leave { key: lock.key.clone() });
         }
     }

@@ -6,15 +6,18 @@
 pub(crate) mod apply;
 pub(crate) mod command;
 pub(crate) mod gates;
+pub(crate) mod landing;
 pub(crate) mod line;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod start;
 
+use model::id::StackName;
+use model::plan::{PlanDocument, PlanOptions};
 use model::pull::{PullSnapshot, PullState};
+use model::run::{RunState, Wanted};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
-use model::{id::StackName, plan::PlanOptions, run::RunState, run::Wanted};
 
 use crate::world::{PullWorld, RunRow};
 
@@ -25,9 +28,13 @@ pub(crate) fn survey_key(world: &PullWorld) -> Option<String> {
     Some(format!("{} {} {} {tip}", s.base_branch, s.base, s.head))
 }
 
-/// The survey of what the facts name; of a closed pull request the one of its head, since its base goes on.
+/// The survey of what the facts name; of a merged pull request the one of what landed, of a closed one that of its
+/// head, since its base goes on.
 fn current_survey(world: &PullWorld) -> Option<&Survey> {
     let snapshot = world.pull.snapshot.as_ref()?;
+    if let Some(landed) = landing::survey(world, snapshot) {
+        return Some(landed);
+    }
     let survey = world.pull.survey.as_ref()?;
     let current = match snapshot.state {
         PullState::Open => world.pull.survey_key == survey_key(world),
@@ -36,10 +43,15 @@ fn current_survey(world: &PullWorld) -> Option<&Survey> {
     current.then_some(survey)
 }
 
+/// Did a person let this head of a fork be planned?
+fn is_allowed(world: &PullWorld, snapshot: &PullSnapshot) -> bool {
+    world.pull.allowed.as_deref() == Some(snapshot.head.as_str())
+}
+
 /// May anything be planned at all?
-fn plannable(snapshot: &PullSnapshot, survey: &Survey) -> bool {
+fn plannable(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> bool {
     survey.configured
-        && !snapshot.fork
+        && (!snapshot.fork || is_allowed(world, snapshot))
         && survey.base_trust != BaseTrust::Untrusted
         && !survey.diagnostics.has_errors()
         && survey.conflicts.is_empty()
@@ -57,14 +69,19 @@ fn newest<'a>(world: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
 }
 
 /// The run that speaks for a stack now: its newest, made for this head, or carried to it because what it saw is
-/// equal. An end that was not a plan is not carried: a push is a reason to try again.
-fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<&'a RunRow> {
+/// equal. An end that was not a plan is not carried: a push is a reason to try again. What the stack's state was may
+/// have moved since it was made.
+fn speaker<'a>(
+    world: &'a PullWorld,
+    snapshot: &PullSnapshot,
+    survey: &Survey,
+    stack: &SurveyedStack,
+) -> Option<&'a RunRow> {
     let run = newest(world, &stack.stack.name)?;
     if run.what.inputs != pull::inputs(stack) || run.wanted == Wanted::Supersede {
         return None;
     }
-    let snapshot = world.pull.snapshot.as_ref()?;
-    if run.what.detail.into != snapshot.base_branch || overtaken(world, run) {
+    if run.what.detail.into != snapshot.base_branch {
         return None;
     }
     let open = snapshot.state == PullState::Open;
@@ -89,6 +106,28 @@ fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> O
         | RunState::Planned
         | RunState::NoChange => (here || carried).then_some(run),
     }
+}
+
+/// The same, of the state that there is now.
+fn answer<'a>(world: &'a PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<&'a RunRow> {
+    let snapshot = world.pull.snapshot.as_ref()?;
+    speaker(world, snapshot, survey, stack).filter(|run| !overtaken(world, run))
+}
+
+/// Addresses, outputs and means whose items differ between two plans.
+fn differing(before: &PlanDocument, after: &PlanDocument) -> Vec<String> {
+    differing_items(&before.fingerprint.items, &after.fingerprint.items)
+}
+
+fn differing_items(before: &[(String, String)], after: &[(String, String)]) -> Vec<String> {
+    let only = |a: &[(String, String)], b: &[(String, String)]| -> Vec<String> {
+        a.iter().filter(|item| !b.contains(item)).map(|(key, _)| key.clone()).collect()
+    };
+    let mut changed = only(before, after);
+    changed.extend(only(after, before));
+    changed.sort();
+    changed.dedup();
+    changed
 }
 
 /// Was something else applied to the stack since this plan began, or is it being applied? Then its state is not what

@@ -6,14 +6,14 @@
 use model::id::{RunNumber, StackName};
 use model::plan::PlanFailure;
 use model::publication::{
-    Check, CheckName, Notes, PullView, RowStatus, RunLink, SinceLast, StackRow, Standing, Summary, View,
+    ApplyView, Check, CheckName, Notes, PullView, RowStatus, RunLink, SinceLast, StackRow, Standing, Summary, View,
 };
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
 use model::stack::{NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
-use super::{answer, apply, automatic, current_survey, newest};
+use super::{answer, apply, automatic, current_survey, is_allowed, landing, newest};
 use crate::world::{PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
@@ -67,7 +67,7 @@ pub(crate) fn decide(world: &PullWorld) -> Shown {
         checks.extend(rows.iter().take(CHILDREN).map(|row| child(world, &view, row)));
     }
     checks.insert(0, aggregate(world, &view, CheckName::Plan));
-    if world.may_apply && matches!(view.standing, Standing::Stacks(_) | Standing::Unaffected { .. }) {
+    if world.may_apply {
         checks.insert(1, aggregate(world, &view, CheckName::Apply));
     }
     Shown { checks, summary }
@@ -98,7 +98,7 @@ pub(crate) fn view(world: &PullWorld) -> Option<PullView> {
 }
 
 fn standing(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Standing {
-    if snapshot.fork {
+    if snapshot.fork && !is_allowed(world, snapshot) {
         return Standing::Fork;
     }
     if survey.base_trust == BaseTrust::Untrusted {
@@ -129,6 +129,9 @@ fn shown<'a>(world: &'a PullWorld, survey: &'a Survey) -> impl Iterator<Item = &
 }
 
 fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &SurveyedStack) -> StackRow {
+    if let Some(row) = landed(world, survey, stack) {
+        return row;
+    }
     let mut needs = stack.stack.not_yet.clone();
     let run = answer(world, survey, stack).filter(|_| needs.is_empty());
     if run.is_none() && needs.is_empty() && !automatic(snapshot, stack) {
@@ -152,6 +155,34 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
         since_last: run.filter(|_| planned).and_then(|run| since_last(world, survey, run)),
         state_known: planned.then(|| has_state(world, stack)),
     }
+}
+
+/// A stack of what landed of a merged pull request.
+fn landed(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<StackRow> {
+    let landing = world.landing.as_ref().filter(|landing| landing.survey.as_ref() == Some(survey))?;
+    let item = landing.stacks.iter().find(|item| item.stack == stack.stack.name)?;
+    let told = landing::told(world, landing, survey, item);
+    let status = match told.plan {
+        Some(run) => status(world, run),
+        None => RowStatus::Queued { position: None, since: world.pull.first_seen },
+    };
+    let planned = matches!(status, RowStatus::Planned(_) | RowStatus::NoChange);
+    Some(StackRow {
+        stack: stack.stack.name.clone(),
+        path: stack.stack.path.clone(),
+        apply: told.standing.map(|standing| ApplyView {
+            mode: stack.stack.apply,
+            standing,
+            gates: told.gates,
+            merged: true,
+        }),
+        run: told.plan.map(|run| RunLink { number: run.number, url: run_url(world, run.number) }),
+        status,
+        tool: told.plan.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
+        millis: told.plan.and_then(millis),
+        since_last: None,
+        state_known: planned.then(|| has_state(stack)),
+    })
 }
 
 /// One run as it was made, whatever the pull request shows now.
@@ -245,17 +276,11 @@ fn compared(world: &PullWorld, run: &RunRow) -> Option<SinceLast> {
     };
     let old = world.runs.iter().filter(earlier).max_by_key(|old| old.number)?;
     let (before, after) = (items(old)?, items(run)?);
-    let only = |a: &[(String, String)], b: &[(String, String)]| -> Vec<String> {
-        a.iter().filter(|item| !b.contains(item)).map(|(key, _)| key.clone()).collect()
-    };
-    let mut changed = only(before, after);
-    changed.extend(only(after, before));
+    let mut changed = super::differing_items(before, after);
     if old.document.is_none() || run.document.is_none() {
         // Nothing is known of the means of a plan that is not kept.
         changed.retain(|key| !is_means(key));
     }
-    changed.sort();
-    changed.dedup();
     Some(SinceLast { head: old.what.head.clone(), changed })
 }
 
@@ -350,7 +375,7 @@ fn external_id(view: &PullView, name: &CheckName) -> String {
 
 fn run_of<'a>(world: &'a PullWorld, row: &StackRow) -> Option<&'a RunRow> {
     let link = row.run.as_ref()?;
-    world.runs.iter().find(|run| run.number == link.number)
+    world.runs.iter().chain(&world.landed).find(|run| run.number == link.number)
 }
 
 /// An existing comment is always edited; a new one needs a reason.

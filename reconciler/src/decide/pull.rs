@@ -4,7 +4,7 @@
 //! that are known to be old.
 
 use model::affected::Why;
-use model::id::RunId;
+use model::id::{RunId, StackName};
 use model::plan::PlanOptions;
 use model::pull::{GateWants, PullSnapshot, PullState};
 use model::run::{RunKind, RunState, Wanted};
@@ -13,7 +13,7 @@ use model::survey::{Survey, SurveyedStack};
 use super::{
     answer, apply, automatic, command, current_survey, gates, is_being_applied, line, newest, plannable, survey_key,
 };
-use crate::world::{LockKey, NewRun, Outcome, PullWorld, RunDetail, RunRow, Waiter};
+use crate::world::{LockKey, NewRun, Outcome, PullWorld, RunDetail, RunRow, StackOutcome, Waiter};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +57,59 @@ pub(crate) enum Step {
         /// Which.
         key: LockKey,
     },
+    /// Take a lock that is free for this pull request.
+    Take {
+        /// Which.
+        key: LockKey,
+    },
+    /// Say that the pull request's facts are old.
+    AskPull,
+    /// Read git and configuration between a landing's two commits.
+    SurveyLanding {
+        /// Which.
+        landing: i64,
+    },
+    /// Note that a person asked to apply this plan of what landed.
+    AskStack {
+        /// Which landing.
+        landing: i64,
+        /// Which stack.
+        stack: StackName,
+        /// The plan that they saw.
+        plan: RunId,
+        /// Who.
+        by: String,
+        /// Their command.
+        request: String,
+    },
+    /// Note how what landed ended for a stack.
+    EndStack {
+        /// Which landing.
+        landing: i64,
+        /// Which stack.
+        stack: StackName,
+        /// How.
+        outcome: StackOutcome,
+        /// In words, when a person said so.
+        why: String,
+        /// Who said so.
+        actor: String,
+    },
+    /// A person lets this head be planned.
+    Allow {
+        /// The whole id.
+        head: String,
+    },
+    /// Somebody looked at a frozen stack: it goes on.
+    Thaw {
+        /// Which.
+        stack: StackName,
+    },
+    /// Every stack of a landing has ended.
+    CloseLanding {
+        /// Which.
+        landing: i64,
+    },
     /// Write what is wanted of a run.
     Want {
         /// Which.
@@ -80,6 +133,13 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         steps.extend(queued_applies(world));
         steps.extend(line::releases(world));
         steps.extend(heard(world));
+        if steps.is_empty() && world.landing.as_ref().is_some_and(|landing| !landing.done) {
+            steps.extend(
+                current_survey(world)
+                    .and_then(|survey| gates::missing(world, survey, world.now))
+                    .map(|wants| Step::ReadGates(Box::new(wants))),
+            );
+        }
         return steps;
     }
     let Some(survey) = current_survey(world) else {
@@ -90,7 +150,7 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     if !steps.is_empty() {
         return steps;
     }
-    if !plannable(snapshot, survey) {
+    if !plannable(world, snapshot, survey) {
         let mut steps = end(world, Wanted::Supersede, |_| true);
         steps.extend(line::leave_all(world));
         return steps;
@@ -129,9 +189,10 @@ pub(super) fn into(snapshot: &PullSnapshot, mut run: NewRun) -> NewRun {
     run
 }
 
-/// Of a closed pull request: applies that have not begun.
+/// Of a pull request that is not open any more: applies of its own that have not begun.
 fn queued_applies(world: &PullWorld) -> Vec<Step> {
-    let queued = |run: &&RunRow| run.state == RunState::Queued && run.wanted == Wanted::Run;
+    let queued =
+        |run: &&RunRow| run.state == RunState::Queued && run.wanted == Wanted::Run && run.what.landing.is_none();
     world.applies.iter().filter(queued).map(|run| Step::Want { run: run.id, wanted: Wanted::Close }).collect()
 }
 
@@ -188,6 +249,7 @@ pub(crate) fn new_run(
         detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new() },
         options,
         request,
+        landing: None,
     })
 }
 
@@ -213,6 +275,14 @@ mod tests {
             Step::Listen => "listen".to_owned(),
             Step::Answer { id, .. } => format!("answer {id}"),
             Step::ReadGates(_) => "read gates".to_owned(),
+            Step::AskPull => "ask".to_owned(),
+            Step::Take { key } => format!("take {}", key.as_str()),
+            Step::SurveyLanding { .. } => "survey what landed".to_owned(),
+            Step::AskStack { stack, .. } => format!("asked for {stack}"),
+            Step::EndStack { stack, outcome, .. } => format!("end {stack}: {}", outcome.name()),
+            Step::CloseLanding { .. } => "close what landed".to_owned(),
+            Step::Allow { head } => format!("allow {head}"),
+            Step::Thaw { stack } => format!("thaw {stack}"),
             Step::Release { key } => format!("release {}", key.as_str()),
             Step::Enter { key, .. } => format!("enter the line of {}", key.as_str()),
             Step::Leave { key } => format!("leave the line of {}", key.as_str()),

@@ -12,6 +12,8 @@ use crate::world::RunRow;
 
 /// From the interrupt to the kill: the job's own grace, and time to tell its end.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// The same for an apply that someone wants to end now.
+const IMPATIENCE: Duration = Duration::from_secs(15);
 /// Beyond its timeout and grace a job is not believed to end by itself.
 const OVERDUE: Duration = Duration::from_secs(180);
 /// A killed job is killed again after this.
@@ -85,8 +87,10 @@ fn active(run: &RunRow, now: Timestamp) -> Step {
     }
     match stop(run) {
         Some(event) if !run.job_started => Step::Move(event),
-        Some(_) if run.wanted == Wanted::CancelNow => Step::Kill { again: now.after(KILL_AGAIN) },
-        Some(_) => match run.interrupted_at.map(|at| at.after(PATIENCE)) {
+        Some(_) if run.wanted == Wanted::CancelNow && run.what.kind == RunKind::Plan => {
+            Step::Kill { again: now.after(KILL_AGAIN) }
+        }
+        Some(_) => match run.interrupted_at.map(|at| at.after(patience(run))) {
             None => Step::Interrupt,
             Some(until) if now < until => Step::Wait(until),
             Some(_) => Step::Kill { again: now.after(KILL_AGAIN) },
@@ -94,6 +98,11 @@ fn active(run: &RunRow, now: Timestamp) -> Step {
         None if !run.job_started => Step::Start,
         None => running(run, now),
     }
+}
+
+/// An apply that is killed loses what it made: it is always interrupted first, and given time to store that.
+fn patience(run: &RunRow) -> Duration {
+    if run.wanted == Wanted::CancelNow { IMPATIENCE } else { PATIENCE }
 }
 
 fn running(run: &RunRow, now: Timestamp) -> Step {

@@ -163,8 +163,11 @@ pub(crate) fn world() -> PullWorld {
             survey_key: None,
             trouble: None,
             gates: GatesRow::default(),
+            allowed: None,
         },
         runs: Vec::new(),
+        landed: Vec::new(),
+        landing: None,
         applies: Vec::new(),
         locks: Vec::new(),
         shown: Vec::new(),
@@ -224,6 +227,19 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
                 let (row, snapshot) = (&mut world.pull.gates, world.pull.snapshot.as_ref().expect("sampled"));
                 row.facts = Some(GateFacts::of(snapshot, &wants));
                 (row.seen, row.at) = (world.pull.seen, Some(world.now));
+            }
+            // The landing's own world is not sampled here.
+            Step::AskPull
+            | Step::SurveyLanding { .. }
+            | Step::AskStack { .. }
+            | Step::EndStack { .. }
+            | Step::CloseLanding { .. } => {}
+            Step::Allow { head } => world.pull.allowed = Some(head),
+            Step::Thaw { stack } => world.stacks.entry(stack).or_default().frozen = None,
+            Step::Take { key } => {
+                let holder = Some(Holder { pull: world.pull.number, since: world.now });
+                world.locks.retain(|lock| lock.key != key);
+                world.locks.push(LockRow { key, holder, waiters: Vec::new() });
             }
             Step::Release { key } => {
                 let me = world.pull.number;

@@ -12,6 +12,8 @@ const STEPS: &[(i64, &str)] = &[
     (5, include_str!("../../../migrations/0005_applies.sql")),
     (6, include_str!("../../../migrations/0006_gates.sql")),
     (7, include_str!("../../../migrations/0007_buttons.sql")),
+    (8, include_str!("../../../migrations/0008_landings.sql")),
+    (9, include_str!("../../../migrations/0009_people.sql")),
     (10, include_str!("../../../migrations/0010_state_seen.sql")),
 ];
 

@@ -62,7 +62,7 @@ pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: 
 pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
     let query = sql(
         "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble, \
-         gates, gates_seen, gates_at, gates_tries from pulls where repo=$1 and number=$2",
+         gates, gates_seen, gates_at, gates_tries, allowed from pulls where repo=$1 and number=$2",
     );
     let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
     row.as_ref().map(read_pull).transpose()
@@ -91,6 +91,7 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
             at: maybe_int(row, "gates_at")?.map(Timestamp::from_micros),
             tries: int(row, "gates_tries")?,
         },
+        allowed: maybe_text(row, "allowed")?,
     })
 }
 
@@ -158,6 +159,13 @@ pub(crate) async fn set_trouble(
 ) -> Result<(), StoreError> {
     let query = sql("update pulls set trouble=$3 where repo=$1 and number=$2");
     db::run(conn, query.bind(repo.get()).bind(number.get()).bind(message.map(str::to_owned))).await?;
+    Ok(())
+}
+
+/// A person lets this head be planned.
+pub(crate) async fn allow(conn: &mut Conn, repo: RepoId, number: PullNumber, head: &str) -> Result<(), StoreError> {
+    let query = sql("update pulls set allowed=$3 where repo=$1 and number=$2");
+    db::run(conn, query.bind(repo.get()).bind(number.get()).bind(head.to_owned())).await?;
     Ok(())
 }
 

@@ -32,8 +32,8 @@ pub(crate) async fn insert(
     let number = last.map(|row| int(&row, "number")).transpose()?.unwrap_or(0) + 1;
     let query = sql(
         "insert into runs (id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, \
-         state, wanted, created_at, kind, plan) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         state, wanted, created_at, kind, plan, landing) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     );
     let query = query.bind(id.to_string()).bind(number).bind(repo.get()).bind(pull.get());
     let query = query.bind(what.stack.to_string()).bind(what.path.to_string());
@@ -41,7 +41,7 @@ pub(crate) async fn insert(
     let query = query.bind(what.inputs.clone()).bind(to_json(&what.detail)?).bind(to_json(&what.options)?);
     let query = query.bind(what.request.clone()).bind(RunState::Queued.name()).bind(Wanted::Run.name());
     let query = query.bind(now.micros()).bind(what.kind.name()).bind(what.plan.map(|plan| plan.to_string()));
-    db::run(conn, query).await?;
+    db::run(conn, query.bind(what.landing)).await?;
     Ok(RunNumber::new(number))
 }
 
@@ -146,7 +146,7 @@ macro_rules! select {
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
             "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch, ",
-            "asked, state_seen from runs ",
+            "asked, landing, state_seen from runs ",
             $rest
         ))
     };
@@ -177,6 +177,16 @@ pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, pull: PullNumber) -> 
     }
     for run in &mut runs {
         run.document = documents.remove(&run.id.to_string());
+    }
+    Ok(runs)
+}
+
+/// All runs of what landed without a pull request, in the order of their numbers, with their documents.
+pub(crate) async fn of_landing(conn: &mut Conn, repo: RepoId, landing: i64) -> Result<Vec<RunRow>, StoreError> {
+    let rows = db::all(conn, select!("where repo=$1 and landing=$2 order by number").bind(repo.get()).bind(landing));
+    let mut runs = rows.await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    for run in runs.iter_mut().filter(|run| run.state == RunState::Planned) {
+        run.document = document(conn, run.id).await?;
     }
     Ok(runs)
 }
@@ -289,5 +299,6 @@ fn read_what(row: &AnyRow) -> Result<NewRun, StoreError> {
         detail: json(row, "detail")?,
         options: json(row, "options")?,
         request: maybe_text(row, "request")?,
+        landing: maybe_int(row, "landing")?,
     })
 }

@@ -33,6 +33,10 @@ pub(super) fn plan_tree(
     }
     let ancestor = merge_base(repo, ours, theirs)?
         .ok_or_else(|| SourceError::Missing { id: format!("the merge base of {base} and {head}") })?;
+    if ancestor == ours {
+        // Nothing came into the base since: whoever merges gets the head's own tree.
+        return Ok(Merged { tree: Some(tree_of(repo, head)?.id()), ours: false, conflicts: Vec::new() });
+    }
     let of = |id: Oid| repo.find_commit(id).and_then(|commit| commit.tree());
     let ancestor = of(ancestor).map_err(|_| SourceError::Missing { id: ancestor.to_string() })?;
     merge(repo, &ancestor, &tree_of(repo, base)?, &tree_of(repo, head)?)

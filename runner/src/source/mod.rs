@@ -162,6 +162,19 @@ impl Source for GitSource {
         .await
     }
 
+    async fn parents(&self, repo: RepoId, commit: &CommitSha) -> Result<Vec<CommitSha>, SourceError> {
+        let commit = commit.clone();
+        self.blocking(repo, move |git, _| {
+            let absent = |_| SourceError::Missing { id: commit.to_string() };
+            let found = git.find_commit(oid(commit.as_str())?).map_err(absent)?;
+            let parse = |id: Oid| {
+                CommitSha::parse(&id.to_string()).map_err(|error| SourceError::Git { message: error.to_string() })
+            };
+            found.parent_ids().map(parse).collect()
+        })
+        .await
+    }
+
     async fn survey(&self, request: SurveyRequest) -> Result<Survey, SourceError> {
         self.blocking(request.repo, move |git, cache| survey::survey(git, cache, &request)).await
     }

@@ -23,6 +23,9 @@ impl Source for Selected {
     async fn missing(&self, repo: RepoId, commits: &[CommitSha]) -> Result<Vec<CommitSha>, SourceError> {
         self.inner.missing(repo, commits).await
     }
+    async fn parents(&self, repo: RepoId, commit: &CommitSha) -> Result<Vec<CommitSha>, SourceError> {
+        self.inner.parents(repo, commit).await
+    }
     async fn survey(&self, request: SurveyRequest) -> Result<Survey, SourceError> {
         let mut survey = self.inner.survey(request).await?;
         if !self.stacks.is_empty() {

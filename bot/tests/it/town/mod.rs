@@ -3,6 +3,7 @@
 //!
 //! Nothing here sleeps. `settle` goes on until a round changes nothing; time passes only by `advance`.
 
+mod applying;
 mod buttons;
 mod commands;
 mod delivering;
@@ -38,7 +39,7 @@ use machine::{CountedIds, Database, ManualClock, databases};
 use server::{BOUND, Ground, Server};
 use trap::Trap;
 
-pub(crate) use tool::main_tf;
+pub(crate) use tool::{Reality, main_tf};
 
 /// The repository of most towns.
 pub(crate) const SHOP: &str = "acme/shop";
@@ -62,6 +63,8 @@ pub(crate) struct Town {
     pub(crate) double: FakeGitHub,
     pub(crate) jobs: Scripted,
     pub(crate) clock: ManualClock,
+    /// What scripted applies have made.
+    pub(crate) reality: Reality,
     executor: Arc<dyn Fn() -> Arc<dyn Executor>>,
     ground: Ground,
     trap: Arc<Trap>,
@@ -101,8 +104,28 @@ pub(crate) fn story(plan: &Plan<'_>, scenario: impl Fn(&mut Town)) -> String {
     told.expect("there is a database")
 }
 
-/// Two long texts that must be equal; says where they differ.
+/// The text with its runs numbered in the order in which they appear: which of two runs was created first depends
+/// on which of two hints came first.
+fn renumbered(text: &str) -> String {
+    let mut known: Vec<&str> = Vec::new();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = ["/r/", "[run ", "[Run "].iter().filter_map(|it| Some(rest.find(it)? + it.len())).min() {
+        let digits = rest[at..].bytes().take_while(u8::is_ascii_digit).count();
+        let number = &rest[at..at + digits];
+        let place = known.iter().position(|it| *it == number).unwrap_or_else(|| {
+            known.push(number);
+            known.len() - 1
+        });
+        out.push_str(&format!("{}<run {place}>", &rest[..at]));
+        rest = &rest[at + digits..];
+    }
+    out + rest
+}
+
+/// Two long texts that must be equal but for the numbers of runs; says where they differ.
 pub(crate) fn same(one: &str, other: &str, what: &str) {
+    let (one, other) = (&*renumbered(one), &*renumbered(other));
     if one == other {
         return;
     }
@@ -115,9 +138,12 @@ pub(crate) fn same(one: &str, other: &str, what: &str) {
 impl Town {
     pub(crate) fn new(plan: &Plan<'_>, database: &Database, trap: Arc<Trap>) -> Self {
         let clock = ManualClock::new();
-        let jobs = Scripted::new(Arc::new(clock.clone()), tool::play);
+        let reality = Reality::default();
+        let cloud = reality.clone();
+        let jobs = Scripted::new(Arc::new(clock.clone()), move |job| tool::play(&cloud, job));
         let again = jobs.clone();
         let mut town = Self::unserved(plan, database, trap, clock, jobs, Arc::new(move || Arc::new(again.reopened())));
+        town.reality = reality;
         town.start();
         town.settle();
         town
@@ -131,7 +157,7 @@ impl Town {
         executor: Arc<dyn Fn() -> Arc<dyn Executor>>,
     ) -> Self {
         let clock = ManualClock::new();
-        let jobs = Scripted::new(Arc::new(clock.clone()), tool::play);
+        let jobs = Scripted::new(Arc::new(clock.clone()), |job| tool::play(&Reality::default(), job));
         let mut town = Self::unserved(plan, database, Trap::open(), clock, jobs, executor);
         town.ground.iac.tools = vec![program.to_owned()];
         town.real = true;
@@ -179,6 +205,7 @@ impl Town {
             double,
             jobs,
             clock,
+            reality: Reality::default(),
             executor,
             ground,
             trap,

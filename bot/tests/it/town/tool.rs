@@ -2,7 +2,11 @@
 //!
 //! `resource "terraform_data" "x"` with a literal `input` is what is wanted; a comment `# state: x=VALUE` is what
 //! is there already. So a commit decides what its plan says, however often and by whichever server it is made.
-//! Other comments decide how the job goes: `# town: waits`, `# town: stubborn`, `# town: init fails`.
+//! What was applied is there too. Other comments decide how the job goes: `# town: waits`, `# town: stubborn`,
+//! `# town: init fails`, `# town: apply waits`, `# town: apply fails`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use model::job::SourceTree;
 use runner::exec::{Script, ScriptedJob};
@@ -22,15 +26,48 @@ pub(crate) fn main_tf(resources: &[(&str, &str)], more: &str) -> String {
     format!("{text}{more}")
 }
 
+/// Resources by name and input.
+type Resources = BTreeMap<String, String>;
+
+/// What was made by applies, by directory, and how often each directory was applied.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reality(Arc<Mutex<BTreeMap<String, (Resources, u32)>>>);
+
+impl Reality {
+    /// What there is in a directory: what was applied, or before that what its text says.
+    fn of(&self, dir: &str, text: &str) -> Resources {
+        let said = text.lines().filter_map(|line| line.strip_prefix("# state: ")?.split_once('='));
+        let said = || said.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        self.0.lock().expect("not poisoned").get(dir).map_or_else(said, |it| it.0.clone())
+    }
+    /// Somebody applied this.
+    fn set(&self, dir: &str, all: Resources) {
+        let mut known = self.0.lock().expect("not poisoned");
+        let entry = known.entry(dir.to_owned()).or_default();
+        *entry = (all, entry.1 + 1);
+    }
+    /// What a person finds in the cloud: each directory's resources and how often it was applied.
+    pub(crate) fn told(&self) -> String {
+        let known = self.0.lock().expect("not poisoned");
+        let line = |(dir, (all, times)): (&String, &(Resources, u32))| format!("{dir}: {all:?}, applied {times} times");
+        known.iter().map(line).collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// Plays one job.
-pub(crate) fn play(job: &ScriptedJob) -> Script {
-    let dir = job.steps.first().expect("a plan has steps").dir.to_string();
+pub(crate) fn play(reality: &Reality, job: &ScriptedJob) -> Script {
+    let dir = job.steps.first().expect("a job has steps").dir.to_string();
     let text = file(&job.source, &format!("{dir}/main.tf"));
     let told = |what: &str| text.contains(&format!("# town: {what}\n"));
+    if job.steps.iter().any(|step| step.name == "apply") {
+        return apply(reality, job, &dir, &told);
+    }
     if told("init fails") {
         return Script::new().step("init", INIT_FAILED, 1);
     }
-    let document = document(&text);
+    let (wanted, there) = (pairs(&text), reality.of(&dir, &text));
+    let document = document(&wanted, &there);
+    let plan = json!({"wanted": wanted, "there": there}).to_string();
     let count = |action: &str| {
         let changes = document["resource_changes"].as_array().expect("a list").iter();
         changes.filter(|it| it["change"]["actions"] == json!([action])).count()
@@ -44,7 +81,7 @@ pub(crate) fn play(job: &ScriptedJob) -> Script {
     let mut script = Script::new()
         .step("init", "Terraform has been successfully initialized!\n", 0)
         .step("plan", &said, code)
-        .file("plan.bin", "a plan file")
+        .file("plan.bin", plan)
         .file("plan.json", document.to_string())
         .file("lock.hcl", "# a lock file\n");
     if told("waits") || told("stubborn") {
@@ -56,26 +93,61 @@ pub(crate) fn play(job: &ScriptedJob) -> Script {
     script
 }
 
-/// A plan document: the recorded changes, once per resource of the text.
-fn document(text: &str) -> Value {
-    let wanted = pairs(text);
-    let there: Vec<(String, String)> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("# state: ")?.split_once('='))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    let find = |all: &[(String, String)], name: &str| all.iter().find(|it| it.0 == name).map(|it| it.1.clone());
+/// Applies exactly what the plan file holds.
+fn apply(reality: &Reality, job: &ScriptedJob, dir: &str, told: &dyn Fn(&str) -> bool) -> Script {
+    let plan = job.files.iter().find(|(path, _)| path.as_str().ends_with("plan.bin")).expect("an apply has a plan").1;
+    let plan: Value = serde_json::from_slice(plan).expect("JSON");
+    let resources = |side: &str| serde_json::from_value::<Resources>(plan[side].clone()).expect("resources");
+    let (wanted, there) = (resources("wanted"), resources("there"));
+    let script = Script::new().step("init", "Terraform has been successfully initialized!\n", 0);
+    let now = reality.of(dir, "");
+    if !now.is_empty() && now != there {
+        let line = json!({"@message": "Error: Saved plan is stale", "type": "diagnostic",
+            "diagnostic": {"severity": "error", "summary": "Saved plan is stale", "detail": "The given plan file can no longer be applied."}});
+        return script.step("apply", &format!("{line}\n"), 1);
+    }
+    let mut changes: Vec<(&str, &String)> = Vec::new();
+    changes.extend(wanted.iter().filter(|(name, _)| !there.contains_key(*name)).map(|(name, _)| ("create", name)));
+    let differs = |(name, value): &(&String, &String)| there.get(*name).is_some_and(|old| old != *value);
+    changes.extend(wanted.iter().filter(differs).map(|(name, _)| ("update", name)));
+    changes.extend(there.keys().filter(|name| !wanted.contains_key(*name)).map(|name| ("delete", name)));
+    let fails = told("apply fails");
+    let done = if fails { 1.min(changes.len()) } else { changes.len() };
+    let mut after = there.clone();
+    let mut said = String::new();
+    for (action, name) in &changes[..done] {
+        match wanted.get(*name) {
+            Some(value) => after.insert((*name).clone(), value.clone()),
+            None => after.remove(*name),
+        };
+        let address = format!("terraform_data.{name}");
+        let line = json!({"@message": format!("{address}: {action} complete"), "type": "apply_complete",
+            "hook": {"resource": {"addr": address}, "action": action, "id_key": "id", "id_value": format!("id-{name}")}});
+        said.push_str(&format!("{line}\n"));
+    }
+    reality.set(dir, after);
+    if fails {
+        let line = json!({"@message": "Error: no quota", "type": "diagnostic",
+            "diagnostic": {"severity": "error", "summary": "no quota", "detail": "Ask for more."}});
+        return script.step("apply", &format!("{said}{line}\n"), 1);
+    }
+    let script = script.step("apply", &said, 0);
+    if told("apply waits") { script.waits() } else { script }
+}
+
+/// A plan document: the recorded changes, once per resource.
+fn document(wanted: &Resources, there: &Resources) -> Value {
     let mut recorded: Value = serde_json::from_str(RECORDED).expect("JSON");
     let templates = recorded["resource_changes"].clone();
     let mut changes = Vec::new();
-    for (name, after) in &wanted {
-        changes.push(match find(&there, name) {
+    for (name, after) in wanted {
+        changes.push(match there.get(name) {
             None => change(&templates, "create", name, None, Some(after)),
-            Some(before) if before == *after => change(&templates, "no-op", name, Some(&before), Some(after)),
-            Some(before) => change(&templates, "update", name, Some(&before), Some(after)),
+            Some(before) if before == after => change(&templates, "no-op", name, Some(before), Some(after)),
+            Some(before) => change(&templates, "update", name, Some(before), Some(after)),
         });
     }
-    for (name, before) in there.iter().filter(|(name, _)| find(&wanted, name).is_none()) {
+    for (name, before) in there.iter().filter(|(name, _)| !wanted.contains_key(*name)) {
         changes.push(change(&templates, "delete", name, Some(before), None));
     }
     recorded["resource_changes"] = Value::Array(changes);
@@ -107,9 +179,9 @@ fn change(templates: &Value, action: &str, name: &str, before: Option<&str>, aft
 }
 
 /// Resources by name and input.
-fn pairs(text: &str) -> Vec<(String, String)> {
+fn pairs(text: &str) -> Resources {
     let quoted = |line: &str, at: usize| line.split('"').nth(at).unwrap_or_default().to_owned();
-    let mut found = Vec::new();
+    let mut found = Resources::new();
     let mut name = None;
     for line in text.lines() {
         if line.starts_with("resource \"terraform_data\"") {
@@ -117,7 +189,7 @@ fn pairs(text: &str) -> Vec<(String, String)> {
         } else if line.trim_start().starts_with("input")
             && let Some(name) = name.take()
         {
-            found.push((name, quoted(line, 1)));
+            found.insert(name, quoted(line, 1));
         }
     }
     found
@@ -149,7 +221,12 @@ fn what_it_makes_is_read_as_the_text_says() {
         "# state: same=b\n# state: other=before\n# state: gone=d\n",
     );
     let iac = runner::iac::Iac::new(runner::iac::IacSettings::default());
-    let read = iac.read_plan(document(&text).to_string().as_bytes(), &"a key".to_owned().into()).expect("a plan");
+    let read = iac
+        .read_plan(
+            document(&pairs(&text), &Reality::default().of("x", &text)).to_string().as_bytes(),
+            &"a key".to_owned().into(),
+        )
+        .expect("a plan");
     let counts = (read.counts.add, read.counts.change, read.counts.destroy, read.counts.replace);
     assert_eq!(counts, (1, 1, 1, 0), "{read:?}");
     let changed: Vec<&str> = read.changes.iter().map(|it| it.address.as_str()).collect();

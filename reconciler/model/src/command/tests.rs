@@ -35,8 +35,27 @@ fn seen(body: &str) -> String {
                         pulls.iter().for_each(|pull| text.push_str(&format!(" {pull}")));
                         text + if *accept_ahead { " ahead" } else { "" }
                     }
-                    Verb::NotYet(name) => format!("not-yet {name}"),
-                    other => format!("{other:?}").to_lowercase(),
+                    Verb::Approve { what, reason, reject, clear } => {
+                        let word = if *reject { "reject" } else { "approve" };
+                        let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                        format!("{word} {what}{reason}{}", if *clear { " clear" } else { "" })
+                    }
+                    Verb::Discard { reason } => format!("discard: {reason}"),
+                    Verb::Abandon { reason } => format!("abandon: {reason}"),
+                    Verb::ForceApply { reason } => format!("force-apply: {reason}"),
+                    Verb::Allow { commit } => format!("allow {commit}"),
+                    Verb::Import { address, id } => format!("import {address} {id}"),
+                    Verb::StateRm { addresses } => format!("state rm {}", addresses.join(" ")),
+                    Verb::StateMv { from, to } => format!("state mv {from} {to}"),
+                    Verb::ForceUnlock { lock } => format!("force-unlock {lock}"),
+                    Verb::Rerun { stage, failed } => {
+                        let stage = stage.as_ref().map(|stage| format!(" {stage}")).unwrap_or_default();
+                        format!("rerun{stage} failed={failed}")
+                    }
+                    Verb::Recover => "recover".to_owned(),
+                    Verb::Why | Verb::Status | Verb::Config | Verb::Help | Verb::Version => {
+                        format!("{:?}", command.verb).to_lowercase()
+                    }
                 };
                 command.select.names.iter().for_each(|n| line.push_str(&format!(" p={n}")));
                 command.select.dirs.iter().for_each(|n| line.push_str(&format!(" d={n}")));
@@ -87,17 +106,17 @@ fn what_runs() {
         ("buildit apply -p a --merge-method squash", "apply by squash p=a"),
         ("buildit apply --no-merge", "apply no merge"),
         ("buildit apply --destroy -p a", "apply destroy p=a"),
-        ("buildit approve no-public-buckets \"we need it\"", "not-yet approve"),
-        ("buildit approve lost -p database", "not-yet approve p=database"),
+        ("buildit approve no-public-buckets \"we need it\"", "approve no-public-buckets: we need it"),
+        ("buildit approve lost -p database", "approve lost p=database"),
         ("buildit unlock #118 119 --accept-ahead", "unlock 118 119 ahead"),
         ("buildit unlock -p a", "unlock p=a"),
-        ("buildit state rm -p a 'x.y[\"a b\"]'", "not-yet state rm p=a"),
-        ("buildit state mv a.b c.d -p a", "not-yet state mv p=a"),
-        ("buildit import a.b i-123", "not-yet import"),
-        ("buildit rerun --failed", "not-yet rerun"),
-        ("buildit allow a1b2c3d", "not-yet allow"),
-        ("buildit discard -p a 'not wanted'", "not-yet discard p=a"),
-        ("buildit force-apply -p a --reason 'it burns'", "not-yet force-apply p=a"),
+        ("buildit state rm -p a 'x.y[\"a b\"]'", "state rm x.y[\"a b\"] p=a"),
+        ("buildit state mv a.b c.d -p a", "state mv a.b c.d p=a"),
+        ("buildit import a.b i-123", "import a.b i-123"),
+        ("buildit rerun --failed", "rerun failed=true"),
+        ("buildit allow a1b2c3d", "allow a1b2c3d"),
+        ("buildit discard -p a 'not wanted'", "discard: not wanted p=a"),
+        ("buildit force-apply -p a --reason 'it burns'", "force-apply: it burns p=a"),
     ] {
         assert_eq!(seen(body), want, "{body:?}");
     }

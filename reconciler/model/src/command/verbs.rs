@@ -200,6 +200,27 @@ fn verb(name: &str, flags: &Flags) -> Verb {
                 .collect(),
             accept_ahead: flags.has("--accept-ahead"),
         },
-        other => Verb::NotYet(other.to_owned()),
+        "approve" | "reject" => Verb::Approve {
+            what: word(flags, 0),
+            reason: flags.words.get(1).cloned(),
+            reject: name == "reject",
+            clear: flags.has("--clear"),
+        },
+        "discard" => Verb::Discard { reason: word(flags, 0) },
+        "recover" => Verb::Recover,
+        "abandon" => Verb::Abandon { reason: word(flags, 0) },
+        "allow" => Verb::Allow { commit: word(flags, 0).to_lowercase() },
+        "force-apply" => Verb::ForceApply { reason: flags.text("--reason").unwrap_or_default().to_owned() },
+        "import" => Verb::Import { address: word(flags, 0), id: word(flags, 1) },
+        "state rm" => Verb::StateRm { addresses: flags.words.clone() },
+        "state mv" => Verb::StateMv { from: word(flags, 0), to: word(flags, 1) },
+        "force-unlock" => Verb::ForceUnlock { lock: word(flags, 0) },
+        // The table has no other name.
+        _ => Verb::Rerun { stage: flags.words.first().cloned(), failed: flags.has("--failed") },
     }
+}
+
+/// A word that `check` has counted.
+fn word(flags: &Flags, at: usize) -> String {
+    flags.words.get(at).cloned().unwrap_or_default()
 }

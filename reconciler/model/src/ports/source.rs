@@ -15,6 +15,8 @@ pub trait Source: Send + Sync {
     async fn fetch(&self, repo: RepoId, from: &GitCredential, commits: &[CommitSha]) -> Result<(), FetchError>;
     /// Which of these are not in the mirror?
     async fn missing(&self, repo: RepoId, commits: &[CommitSha]) -> Result<Vec<CommitSha>, SourceError>;
+    /// The commits that this one was made on, the first one first. It must be in the mirror; they need not be.
+    async fn parents(&self, repo: RepoId, commit: &CommitSha) -> Result<Vec<CommitSha>, SourceError>;
     /// The plan tree, the configuration on both sides and the affected stacks of a pull request.
     async fn survey(&self, request: SurveyRequest) -> Result<Survey, SourceError>;
     /// A tar archive of these paths of the tree (all of it when empty), entries sorted, without times.

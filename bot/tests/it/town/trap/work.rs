@@ -78,6 +78,9 @@ impl Source for Around<dyn Source> {
     async fn missing(&self, repo: RepoId, commits: &[CommitSha]) -> Result<Vec<CommitSha>, SourceError> {
         self.trap.call("missing", self.port.missing(repo, commits)).await
     }
+    async fn parents(&self, repo: RepoId, commit: &CommitSha) -> Result<Vec<CommitSha>, SourceError> {
+        self.trap.call("parents", self.port.parents(repo, commit)).await
+    }
     async fn survey(&self, request: SurveyRequest) -> Result<Survey, SourceError> {
         self.trap.call("survey", self.port.survey(request)).await
     }
