@@ -78,6 +78,7 @@ pub(crate) async fn landing(
         base_url: base_url.to_owned(),
         may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
         slug: due::setting(conn, due::SLUG).await?.unwrap_or_else(|| "buildit".to_owned()),
+        keeps_states: due::setting(conn, due::STATES).await?.is_some_and(|value| value == "yes"),
         app: due::setting(conn, due::APP).await?.and_then(|id| id.parse().ok()),
         now,
         repo: row,

@@ -164,8 +164,8 @@ pub(crate) struct ShownRow {
 /// What is known of a stack besides its plans.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StackFacts {
-    /// The newest version of a state that is kept here.
-    pub(crate) head: Option<String>,
+    /// The state, when it is kept here.
+    pub(crate) state: Option<StateSeen>,
     /// Why no apply may start.
     pub(crate) frozen: Option<String>,
     /// The newest apply that was granted, of whatever pull request.

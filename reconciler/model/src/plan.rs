@@ -60,6 +60,17 @@ impl StateSeen {
     pub fn of(stamp: Option<StateStamp>) -> Self {
         stamp.map_or(Self::None, Self::State)
     }
+    /// The same state, as far as both are known?
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::State(one), Self::State(other)) => {
+                let digests = one.digest.as_ref().zip(other.digest.as_ref());
+                one.lineage == other.lineage && one.serial == other.serial && digests.is_none_or(|(a, b)| a == b)
+            }
+            (Self::None, Self::State(_)) | (Self::State(_), Self::None) => false,
+        }
+    }
 }
 
 /// See docs/concepts: two plans with equal roots would do the same.

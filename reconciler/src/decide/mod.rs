@@ -130,13 +130,20 @@ fn differing_items(before: &[(String, String)], after: &[(String, String)]) -> V
     changed
 }
 
-/// Was something else applied to the stack since this plan began, or is it being applied? Then its state is not what
-/// the plan saw. The plan's own apply does not count.
+/// Is the stack's state not what the plan saw: was something else applied since it began, is something being applied,
+/// or did somebody write it by hand? The plan's own apply does not count.
 fn overtaken(world: &PullWorld, plan: &RunRow) -> bool {
-    let Some(last) = world.stacks.get(&plan.what.stack).and_then(|facts| facts.last.as_ref()) else { return false };
-    let own = last.plan == Some(plan.id);
+    let Some(facts) = world.stacks.get(&plan.what.stack) else { return false };
+    let last = facts.last.as_ref();
+    if plan.started_at.is_none() || last.is_some_and(|last| last.plan == Some(plan.id)) {
+        return false;
+    }
     let after = |ended| plan.started_at.is_some_and(|started| started < ended);
-    !own && plan.started_at.is_some() && last.ended_at.is_none_or(after)
+    let written = match (&plan.state_seen, &facts.state) {
+        (Some(seen), Some(state)) => !seen.is_like(state),
+        _ => false,
+    };
+    written || last.is_some_and(|last| last.ended_at.is_none_or(after))
 }
 
 /// Is the stack being applied by anybody?

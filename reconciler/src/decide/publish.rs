@@ -181,7 +181,7 @@ fn landed(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<S
         tool: told.plan.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
         millis: told.plan.and_then(millis),
         since_last: None,
-        state_known: planned.then(|| has_state(stack)),
+        state_known: planned.then(|| has_state(world, stack)),
     })
 }
 

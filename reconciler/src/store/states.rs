@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use model::id::{RepoId, RunId, StackName};
+use model::plan::{StateSeen, StateStamp};
 use model::time::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -112,13 +113,33 @@ pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<Stac
     let rows = db::all(conn, stacks!("where repo=$1 order by stack").bind(repo.get())).await?;
     let facts = |row: StackRow| {
         let frozen = row.frozen.map(|(why, _)| why);
-        (row.stack, StackFacts { head: row.head, frozen, last: None })
+        (row.stack, StackFacts { state: None, frozen, last: None })
     };
     let mut all = rows.iter().map(|row| Ok(facts(read_stack(row)?))).collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+    for (stack, state) in heads(conn, repo).await? {
+        all.entry(stack).or_default().state = Some(state);
+    }
     for (stack, last) in super::runs::last_applies(conn, repo).await? {
         all.entry(stack).or_default().last = Some(last);
     }
     Ok(all)
+}
+
+/// The newest states of a repository's stacks.
+async fn heads(conn: &mut Conn, repo: RepoId) -> Result<Vec<(StackName, StateSeen)>, StoreError> {
+    let query = sql("select state_versions.stack, lineage, serial, digest, origin from state_versions \
+         join state_stacks on state_stacks.repo=state_versions.repo and state_stacks.stack=state_versions.stack \
+         and state_stacks.head=state_versions.id where state_versions.repo=$1 order by state_versions.stack");
+    let rows = db::all(conn, query.bind(repo.get())).await?;
+    rows.iter()
+        .map(|row| {
+            let stack = StackName::parse(&text(row, "stack")?).map_err(unreadable)?;
+            let digest = Some(text(row, "digest")?);
+            let stamp = StateStamp { lineage: text(row, "lineage")?, serial: int(row, "serial")?, digest };
+            let there = text(row, "origin")? != "removal";
+            Ok((stack, StateSeen::of(there.then_some(stamp))))
+        })
+        .collect()
 }
 
 fn run_id(row: &AnyRow, column: &str) -> Result<Option<RunId>, StoreError> {

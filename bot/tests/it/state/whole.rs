@@ -112,6 +112,22 @@ impl Whole {
         tokio::time::timeout(BOUND, ended).await.expect("it ends in time")
     }
 
+    /// The newest run of a kind of a pull request, once there is one.
+    async fn newest(&self, pull: u64, kind: &str) -> i64 {
+        let database = self.database();
+        let found = async {
+            let mut conn = connect(&database).await;
+            loop {
+                let query = sqlx::query("select number from runs where pull=$1 and kind=$2 order by number desc");
+                let query = query.bind(i64::try_from(pull).expect("small")).bind(kind.to_owned());
+                if let Some(row) = query.fetch_all(&mut conn).await.expect("rows").first() {
+                    return row.get::<i64, _>("number");
+                }
+            }
+        };
+        tokio::time::timeout(BOUND, found).await.expect("it comes in time")
+    }
+
     /// What a run saw, by its number.
     async fn seen(&self, number: i64) -> Option<StateSeen> {
         let mut conn = connect(&self.database()).await;
@@ -148,7 +164,7 @@ async fn what_is_applied_is_the_state_of_the_next_plan(program: &Path) {
     let seen = whole.until_said(second, "1 to add").await;
     assert!(!seen.comments.iter().any(|it| it.body.contains("2 to add")), "{seen:?}");
     let stamp = StateStamp { lineage: head.lineage.clone(), serial: 1, digest: Some(head.digest.clone()) };
-    assert_eq!(whole.seen(3).await, Some(StateSeen::State(stamp)));
+    assert_eq!(whole.seen(whole.newest(second, "plan").await).await, Some(StateSeen::State(stamp)));
 
     // A laptop holds the lock: told, not waited for. Then it goes on.
     let scene_token = token(&whole.database(), &states, stack.repo, &network).await;
@@ -158,7 +174,7 @@ async fn what_is_applied_is_the_state_of_the_next_plan(program: &Path) {
     whole.double.review(SHOP, second, "ben", Verdict::Approve, "").expect("a review");
     whole.until(second, "that it is ready", ready).await;
     whole.say(second, "buildit apply -p network").await;
-    let held = whole.until_ended(4).await;
+    let held = whole.until_ended(whole.newest(second, "apply").await).await;
     assert!(held.contains("not started: the state is locked by") && held.contains("ben@laptop"), "{held}");
     let let_go = ask("UNLOCK", &url, Some(&scene_token), &[], info("L", "").into()).await;
     assert_eq!(let_go.status, 200);
