@@ -72,11 +72,13 @@ try {
     for (;;) {
       const { check_runs } = (await ana.rest.checks.listForRef({ owner, repo, ref: head })).data;
       const run = check_runs.find((run) => run.name === process.env.WAIT_FOR_CHECK);
-      if (run?.status === 'completed') {
+      // The comment follows the checks.
+      const told = (await ana.rest.issues.listComments({ owner, repo, issue_number: pull_number })).data;
+      if (run?.status === 'completed' && told.some((comment) => comment.user.type === 'Bot')) {
         say(`${run.name}: ${run.conclusion}, ${run.output.title}`);
         break;
       }
-      assert.ok(Date.now() < deadline, `${process.env.WAIT_FOR_CHECK} was not completed within five minutes`);
+      assert.ok(Date.now() < deadline, `${process.env.WAIT_FOR_CHECK} was not completed and told within five minutes`);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
