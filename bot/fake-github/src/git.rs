@@ -276,17 +276,18 @@ impl Git {
         &self,
         tree: &str,
         parents: &[&str],
-        by: &Person,
+        author: &Person,
+        committer: &Person,
         message: &str,
     ) -> Result<String, GitError> {
-        let at = format!("{} +0000", by.at.div_euclid(1_000_000));
+        let at = |by: &Person| format!("@{} +0000", by.at.div_euclid(1_000_000));
         let env = [
-            ("GIT_AUTHOR_NAME", by.name.clone()),
-            ("GIT_AUTHOR_EMAIL", by.email.clone()),
-            ("GIT_AUTHOR_DATE", at.clone()),
-            ("GIT_COMMITTER_NAME", by.name.clone()),
-            ("GIT_COMMITTER_EMAIL", by.email.clone()),
-            ("GIT_COMMITTER_DATE", at),
+            ("GIT_AUTHOR_NAME", author.name.clone()),
+            ("GIT_AUTHOR_EMAIL", author.email.clone()),
+            ("GIT_AUTHOR_DATE", at(author)),
+            ("GIT_COMMITTER_NAME", committer.name.clone()),
+            ("GIT_COMMITTER_EMAIL", committer.email.clone()),
+            ("GIT_COMMITTER_DATE", at(committer)),
         ];
         let mut args = vec!["commit-tree", tree];
         for parent in parents {

@@ -14,6 +14,24 @@ pub(crate) enum Kind {
     Bot,
 }
 
+/// GitHub's own account, by which it commits.
+const WEB_FLOW: u64 = 19_864_447;
+
+/// Accounts that are there before anyone comes.
+pub(crate) fn built_in() -> BTreeMap<u64, Account> {
+    // 2016-06-10, when GitHub made it.
+    let created_at = 1_465_560_000_000_000;
+    let it = Account { id: WEB_FLOW, login: "web-flow".into(), kind: Kind::User, members: Vec::new(), created_at };
+    BTreeMap::from([(WEB_FLOW, it)])
+}
+
+impl Account {
+    /// Somebody who works here, whom a visitor may act as.
+    pub(crate) fn is_person(&self) -> bool {
+        self.kind == Kind::User && self.id != WEB_FLOW
+    }
+}
+
 impl Kind {
     pub(crate) fn word(self) -> &'static str {
         match self {

@@ -8,6 +8,7 @@ mod asking;
 pub(crate) mod check;
 pub(crate) mod comment;
 pub(crate) mod event;
+pub(crate) mod landing;
 pub(crate) mod merge;
 pub(crate) mod owners;
 pub(crate) mod protection;
@@ -74,7 +75,7 @@ impl Model {
             validate: options.validate,
             act_as_anyone: options.act_as_anyone,
             next_id: 1000,
-            accounts: BTreeMap::new(),
+            accounts: account::built_in(),
             teams: BTreeMap::new(),
             tokens: HashMap::new(),
             apps: BTreeMap::new(),
@@ -113,6 +114,11 @@ impl Model {
     pub(crate) fn person(&self, account: u64) -> Person {
         let login = self.login(account);
         Person { email: format!("{login}@users.noreply.github.com"), name: login, at: self.now() }
+    }
+
+    /// Who commits what is made on GitHub's own pages.
+    pub(crate) fn web_flow(&self) -> Person {
+        Person { name: "GitHub".into(), email: "noreply@github.com".into(), at: self.now() }
     }
 
     /// Finds a repository by `owner/name`, in any case of letters.

@@ -26,6 +26,8 @@ pub struct Rules {
     pub conversations: bool,
     /// Every commit must have a verified signature.
     pub signatures: bool,
+    /// No merge commits.
+    pub linear: bool,
 }
 
 impl Rules {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::model::landing::Method;
 use crate::model::owners::Owner;
 use crate::model::review::Review;
 use crate::model::thread::Thread;
@@ -31,6 +32,8 @@ pub(crate) struct Pull {
     pub(crate) heads: Vec<String>,
     /// What its merge added to the base, oldest first; empty until then.
     pub(crate) brought: Vec<String>,
+    /// How it was merged, unless by a push.
+    pub(crate) landed: Option<Method>,
     pub(crate) labels: Vec<String>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
@@ -126,6 +129,7 @@ impl Model {
             head_sha: head_sha.clone(),
             heads: Vec::new(),
             brought: Vec::new(),
+            landed: None,
             labels: Vec::new(),
             created_at: now,
             updated_at: now,
@@ -196,7 +200,7 @@ impl Model {
 
     /// Computes the test merge of an open pull request: `refs/pull/N/merge` and `mergeable`.
     pub(crate) fn refresh_merge(&mut self, repository: u64, number: u64) -> Result<(), Error> {
-        let person = self.person(self.repository(repository)?.pull(number)?.author);
+        let (person, github) = (self.person(self.repository(repository)?.pull(number)?.author), self.web_flow());
         let (at_once, it) = (self.mergeable_at_once, self.repository_mut(repository)?);
         let pull = it.pull(number)?;
         let (head, base_ref) = (pull.head_sha.clone(), pull.base_ref.clone());
@@ -205,7 +209,7 @@ impl Model {
         let merge = match it.git.merge_tree(&base, &head)? {
             Some(tree) => {
                 let message = format!("Merge {head} into {base}");
-                let sha = it.git.commit_tree(&tree, &[&base, &head], &person, &message)?;
+                let sha = it.git.commit_tree(&tree, &[&base, &head], &person, &github, &message)?;
                 it.git.set_ref(&name, &sha)?;
                 Some(sha)
             }

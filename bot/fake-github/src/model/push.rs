@@ -132,11 +132,9 @@ impl Model {
         Ok(())
     }
 
-    /// Pull requests into this branch get a new test merge, or are merged when their head is in it.
+    /// Pull requests into this branch get a new test merge, or are merged when their head is in it, or
+    /// close when it is gone.
     fn bases_moved(&mut self, repository: u64, branch: &str, after: &str, actor: u64) -> Result<(), Error> {
-        if after == ZERO {
-            return Ok(());
-        }
         let it = self.repository(repository)?;
         let numbers: Vec<u64> = it
             .pulls
@@ -145,7 +143,9 @@ impl Model {
             .map(|pull| pull.number)
             .collect();
         for number in numbers {
-            if !self.merged_by_push(repository, number, actor)? {
+            if after == ZERO {
+                self.close_pull(repository, number, actor)?;
+            } else if !self.merged_by_push(repository, number, actor)? {
                 self.refresh_merge(repository, number)?;
             }
         }

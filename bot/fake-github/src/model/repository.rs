@@ -9,6 +9,7 @@ use crate::model::account::{Kind, Role};
 use crate::model::activity::Activity;
 use crate::model::check::{CheckRun, CheckSuite};
 use crate::model::comment::Comment;
+use crate::model::merge::MergeSettings;
 use crate::model::protection::{Protection, Ruleset};
 use crate::model::pull::Pull;
 use crate::model::status::Status;
@@ -38,6 +39,7 @@ pub(crate) struct Repository {
     pub(crate) activity: Vec<Activity>,
     pub(crate) protections: Vec<Protection>,
     pub(crate) rulesets: Vec<Ruleset>,
+    pub(crate) merges: MergeSettings,
     /// What GitHub says of commits' signatures, in its words; absent ones are unsigned.
     pub(crate) signatures: BTreeMap<String, String>,
 }
@@ -114,6 +116,7 @@ impl Model {
             activity: Vec::new(),
             protections: Vec::new(),
             rulesets: Vec::new(),
+            merges: MergeSettings::default(),
             signatures: BTreeMap::new(),
         };
         self.repositories.insert(id, repository);

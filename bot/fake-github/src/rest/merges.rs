@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::model::account::Role;
+use crate::model::landing::Method;
 use crate::model::merge::MergeRequest;
 use crate::rest::{Answer, Call, Refusal, pulls};
 
@@ -15,7 +16,7 @@ pub(crate) fn merge(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     call.at_least(Role::Write)?;
     let (number, actor) = (pulls::number(call)?, call.actor()?);
     let how = MergeRequest {
-        method: call.text("merge_method"),
+        method: call.text("merge_method").as_deref().and_then(Method::from_name),
         sha: call.text("sha"),
         title: call.text("commit_title"),
         message: call.text("commit_message"),

@@ -87,6 +87,7 @@ pub(crate) const ROUTES: &[Route] = &[
     route("DELETE /installation/token", Installation, installations::revoke),
     route("GET /repos/{owner}/{repo}/installation", Jwt, installations::of_repository),
     route("GET /repos/{owner}/{repo}", METADATA, repositories::get),
+    route("PATCH /repos/{owner}/{repo}", ADMIN_WRITE, repositories::update),
     route("DELETE /repos/{owner}/{repo}", ADMIN_WRITE, repositories::delete),
     route("POST /repos/{owner}/{repo}/forks", METADATA, repositories::fork),
     route("GET /repos/{owner}/{repo}/collaborators/{username}/permission", METADATA, collaborators::permission),

@@ -9,7 +9,10 @@ use crate::model::repository::Repository;
 use crate::shape::user;
 
 fn account_of(model: &Model, person: &Person) -> Option<u64> {
-    let login = person.email.strip_suffix("@users.noreply.github.com").unwrap_or(&person.name);
+    let login = match person.email.as_str() {
+        "noreply@github.com" => "web-flow",
+        email => email.strip_suffix("@users.noreply.github.com").unwrap_or(&person.name),
+    };
     model.account_id(login)
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn classic(model: &Model, it: &Repository, branch: &str, protection: 
         "url": url,
         "required_signatures": {"url": format!("{url}/required_signatures"), "enabled": rules.signatures},
         "enforce_admins": {"url": format!("{url}/enforce_admins"), "enabled": true},
-        "required_linear_history": {"enabled": false},
+        "required_linear_history": {"enabled": rules.linear},
         "allow_force_pushes": {"enabled": false},
         "allow_deletions": {"enabled": false},
         "block_creations": {"enabled": false},
@@ -94,7 +94,7 @@ pub(crate) fn classic_webhook(repository: u64, it: &Protection) -> Value {
         "required_status_checks_enforcement_level": level(!rules.checks.is_empty()),
         "strict_required_status_checks_policy": rules.strict,
         "signature_requirement_enforcement_level": level(rules.signatures),
-        "linear_history_requirement_enforcement_level": "off",
+        "linear_history_requirement_enforcement_level": level(rules.linear),
         "admin_enforced": true,
         "allow_force_pushes_enforcement_level": "off",
         "allow_deletions_enforcement_level": "off",
@@ -138,6 +138,9 @@ fn single(rules: &Rules) -> Vec<Value> {
                 "required_status_checks": rules.checks.iter().map(check).collect::<Vec<_>>(),
             },
         }));
+    }
+    if rules.linear {
+        all.push(json!({"type": "required_linear_history"}));
     }
     if rules.signatures {
         all.push(json!({"type": "required_signatures"}));

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use crate::clock::written;
 use crate::error::Error;
 use crate::model::Model;
-use crate::model::account::Kind;
 use crate::model::check::CheckRun;
 use crate::model::merge::MergeRequest;
 use crate::model::pull::Pull;
@@ -224,7 +223,7 @@ fn check(run: &CheckRun) -> String {
 }
 
 fn form(model: &Model, it: &Repository, pull: &Pull) -> String {
-    let people = model.accounts.values().filter(|account| account.kind == Kind::User);
+    let people = model.accounts.values().filter(|account| account.is_person());
     let options: String = people.map(|account| format!("<option>{}</option>", escaped(&account.login))).collect();
     let merge = if pull.is_open() { "<button name=\"do\" value=\"merge\">Merge</button>" } else { "" };
     let action = format!("/{}/pull/{}", escaped(&model.full_name(it)), pull.number);

@@ -4,6 +4,7 @@ mod checks;
 mod client;
 mod git;
 mod graphql;
+mod merging;
 mod octokit;
 mod outage;
 mod pulls;
