@@ -27,6 +27,9 @@ pub enum Error {
     /// 405: the merge is not allowed now.
     #[error("not allowed: {0}")]
     NotAllowed(String),
+    /// 410: turned off.
+    #[error("gone: {0}")]
+    Gone(String),
     /// 409: a sha did not match, or the reference is not there yet.
     #[error("conflict: {0}")]
     Conflict(String),

@@ -1,6 +1,7 @@
 //! Owns what a test or the demo does to the double from outside: making accounts, apps and repositories,
 //! and acting as people. Thin: every rule is the model's.
 
+mod issues;
 mod merging;
 mod rules;
 mod talk;

@@ -1,21 +1,27 @@
-//! Owns the transcript: what a person would see on each pull request, as text that is the same on every run.
+//! Owns the transcript: what a person would see on each pull request and issue, as text that is the same on every run.
 //! Pure. Hashes, ids, ports and times are replaced by words here, so that no test needs to.
 
 use std::fmt::Write as _;
 
 use crate::model::Model;
 use crate::model::check::CheckRun;
+use crate::model::issue::Issue;
 use crate::model::pull::Pull;
 use crate::model::repository::Repository;
 
-/// All pull requests of all repositories.
+/// All pull requests and issues of all repositories.
 pub(crate) fn transcript(model: &Model) -> String {
     let mut text = String::new();
     for it in model.repositories.values() {
         for pull in it.pulls.values() {
             let mut section = String::new();
             one(&mut section, model, it, pull);
-            text.push_str(&stable(&section, it, pull));
+            text.push_str(&stable(&section, it, Some(pull)));
+        }
+        for issue in it.issues.values() {
+            let mut section = String::new();
+            asked(&mut section, model, it, issue);
+            text.push_str(&stable(&section, it, None));
         }
     }
     text
@@ -53,7 +59,19 @@ fn one(text: &mut String, model: &Model, it: &Repository, pull: &Pull) {
             check(text, sha, run);
         }
     }
-    for comment in it.comments.values().filter(|comment| comment.number == pull.number) {
+    comments(text, model, it, pull.number);
+}
+
+fn asked(text: &mut String, model: &Model, it: &Repository, issue: &Issue) {
+    let (name, number, title) = (model.full_name(it), issue.number, &issue.title);
+    let _ = writeln!(text, "== {name}#{number} issue: {title} [{}] by {}", issue.state(), model.login(issue.author));
+    indented(text, issue.body.as_deref().unwrap_or_default());
+    comments(text, model, it, number);
+}
+
+/// The comments of a pull request or issue, and the line that ends it.
+fn comments(text: &mut String, model: &Model, it: &Repository, number: u64) {
+    for comment in it.comments.values().filter(|comment| comment.number == number) {
         let mut marks = Vec::new();
         if comment.last_edited_at.is_some() {
             marks.push("edited".to_owned());
@@ -110,18 +128,27 @@ fn indented(text: &mut String, body: &str) {
 }
 
 /// Replaces what differs from run to run.
-fn stable(text: &str, it: &Repository, pull: &Pull) -> String {
+fn stable(text: &str, it: &Repository, pull: Option<&Pull>) -> String {
     let mut text = text.to_owned();
     let mut known: Vec<(&str, String)> = Vec::new();
-    for (number, sha) in pull.heads.iter().enumerate() {
+    let heads = pull.map(|pull| pull.heads.as_slice()).unwrap_or_default();
+    for (number, sha) in heads.iter().enumerate() {
         if !known.iter().any(|(other, _)| other == sha) {
             known.push((sha, format!("<head {}>", number + 1)));
         }
     }
-    known.push((&pull.base_sha, "<base>".into()));
-    if let Some(sha) = &pull.merge_commit_sha {
+    if let Some(pull) = pull {
+        known.push((&pull.base_sha, "<base>".into()));
+    }
+    if let Some(sha) = pull.and_then(|pull| pull.merge_commit_sha.as_ref()) {
         known.push((sha, "<merge>".into()));
     }
+    // An issue names commits of branches.
+    let landed = match pull {
+        Some(_) => Vec::new(),
+        None => it.git.log(None, &it.default_branch, 500).unwrap_or_default(),
+    };
+    known.extend(landed.iter().map(|commit| (commit.sha.as_str(), "<commit>".into())));
     for (sha, word) in &known {
         text = text.replace(sha, word);
     }

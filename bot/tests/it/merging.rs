@@ -2,8 +2,8 @@
 
 use fake_github::{Change, NewPull};
 use model::id::{CommitSha, PullNumber, StackName};
-use model::ports::{ForgeRead as _, ForgeWrite as _};
-use model::publication::{Notice, NoticeKind};
+use model::ports::{ForgeError, ForgeRead as _, ForgeWrite as _};
+use model::publication::{Issue, Notice, NoticeKind};
 
 use crate::github::scene;
 
@@ -57,5 +57,46 @@ async fn a_notice_is_one_comment_whatever_is_remembered_of_it() {
     scene.double.delete_comment("acme/shop", first.get().unsigned_abs(), "ana").expect("deleted");
     let anew = forge.put_notice(repo, scene.number, &say("a", "five"), Some(first)).await.expect("written anew");
     assert!(anew != first && anew != other);
+    scene.double.finish().expect("no violation");
+}
+
+fn issue(key: &str, closed: bool, how: &str) -> Issue {
+    let what = NoticeKind::Settled { stack: StackName::parse("network").expect("a name"), how: how.to_owned() };
+    Issue { key: key.to_owned(), closed, what }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_is_one_per_key_opened_edited_closed_and_opened_again() {
+    let scene = scene().await;
+    let (forge, repo, double) = (&scene.forge, &scene.repo, &scene.double);
+    let put = async |it: &Issue, known| forge.put_issue(repo, it, known).await;
+    // Somebody writes an issue that looks like ours.
+    double.open_issue("acme/shop", "ben", "Look", "<!-- buildit:issue:push:v1 -->\nmine").expect("an issue");
+    let first = put(&issue("push", false, "one"), None).await.expect("written");
+    let other = put(&issue("drift", false, "two"), None).await.expect("written");
+    assert_ne!(first, other);
+    let asked = double.requests();
+    assert_eq!(put(&issue("push", false, "one"), None).await.expect("found"), first);
+    assert_eq!(double.requests() - asked, 1, "what is the same is not written again");
+    assert_eq!(put(&issue("push", true, "three"), Some(first)).await.expect("closed"), first);
+    let story = double.transcript();
+    assert!(story.contains("issue: network: three [closed] by buildit[bot]") && story.contains("mine"), "{story}");
+    assert_eq!(put(&issue("push", false, "four"), None).await.expect("found closed, opened again"), first);
+    assert!(double.transcript().contains("issue: network: four [open]"), "{}", double.transcript());
+
+    double.delete_issue("acme/shop", first.get().unsigned_abs()).expect("deleted");
+    let gone = put(&issue("push", true, "five"), Some(first)).await.expect_err("nothing to close");
+    assert!(matches!(gone, ForgeError::Gone { .. }), "{gone:?}");
+    let anew = put(&issue("push", false, "six"), Some(first)).await.expect("written anew");
+    assert!(anew != first && anew != other);
+    scene.double.finish().expect("no violation");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn issues_that_are_turned_off_are_told_in_words() {
+    let scene = scene().await;
+    scene.double.set_issues("acme/shop", false).expect("a repository");
+    let off = scene.forge.put_issue(&scene.repo, &issue("push", false, "one"), None).await.expect_err("turned off");
+    assert!(off.to_string().contains("issues are turned off in this repository; turn them on"), "{off}");
     scene.double.finish().expect("no violation");
 }

@@ -279,7 +279,7 @@ fn may_read(caller: &Caller, permissions: &[&str]) -> Result<(), String> {
 fn comment(model: &Model, repository: u64, id: u64, name: &str) -> Option<Found> {
     let it = model.repository(repository).ok()?;
     let comment = it.comments.get(&id)?;
-    let url = || format!("{}/{}/pull/{}#issuecomment-{id}", model.url, model.full_name(it), comment.number);
+    let url = || format!("{}#issuecomment-{id}", crate::shape::issue::page(model, it, comment.number));
     Some(Found::Value(match name {
         "id" => json!(node("IC", id)),
         "databaseId" | "fullDatabaseId" => json!(id),

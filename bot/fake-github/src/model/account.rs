@@ -21,7 +21,14 @@ const WEB_FLOW: u64 = 19_864_447;
 pub(crate) fn built_in() -> BTreeMap<u64, Account> {
     // 2016-06-10, when GitHub made it.
     let created_at = 1_465_560_000_000_000;
-    let it = Account { id: WEB_FLOW, login: "web-flow".into(), kind: Kind::User, members: Vec::new(), free: false, created_at };
+    let it = Account {
+        id: WEB_FLOW,
+        login: "web-flow".into(),
+        kind: Kind::User,
+        members: Vec::new(),
+        free: false,
+        created_at,
+    };
     BTreeMap::from([(WEB_FLOW, it)])
 }
 

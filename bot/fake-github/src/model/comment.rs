@@ -1,4 +1,4 @@
-//! Owns comments on pull requests and the reactions to them.
+//! Owns comments on pull requests and issues, and the reactions to them.
 
 use serde_json::{Map, Value, json};
 
@@ -67,7 +67,10 @@ impl Model {
         app: Option<u64>,
         body: &str,
     ) -> Result<u64, Error> {
-        self.repository(repository)?.pull(number)?;
+        let it = self.repository(repository)?;
+        if !it.is_issue(number) {
+            it.pull(number)?;
+        }
         checked(body)?;
         let (id, now) = (self.id(), self.now());
         let comment = Comment {
@@ -84,7 +87,7 @@ impl Model {
         };
         let it = self.repository_mut(repository)?;
         it.comments.insert(id, comment);
-        it.pull_mut(number)?.updated_at = now;
+        it.touch(number, now)?;
         self.tell_comment(repository, id, author, "created", None)?;
         Ok(id)
     }
@@ -146,7 +149,8 @@ impl Model {
         if let Some(changes) = changes {
             fields.insert("changes".into(), changes);
         }
-        fields.insert("issue".into(), shape::pull::issue(self, it, it.pull(comment.number)?));
+        let issue = shape::issue::either(self, it, comment.number, shape::Form::Webhook);
+        fields.insert("issue".into(), issue.ok_or_else(|| Error::NotFound(format!("issue {}", comment.number)))?);
         fields.insert("comment".into(), shape::comment::comment(self, it, comment, shape::Form::Webhook));
         self.tell(repository, actor, "issue_comment", Some(action), fields);
         Ok(())

@@ -8,6 +8,7 @@ mod asking;
 pub(crate) mod check;
 pub(crate) mod comment;
 pub(crate) mod event;
+pub(crate) mod issue;
 pub(crate) mod landing;
 pub(crate) mod merge;
 pub(crate) mod owners;

@@ -9,6 +9,7 @@ use crate::model::account::{Kind, Role};
 use crate::model::activity::Activity;
 use crate::model::check::{CheckRun, CheckSuite};
 use crate::model::comment::Comment;
+use crate::model::issue::Issue;
 use crate::model::merge::MergeSettings;
 use crate::model::protection::{Protection, Ruleset};
 use crate::model::pull::Pull;
@@ -31,6 +32,8 @@ pub(crate) struct Repository {
     pub(crate) pushed_at: i64,
     next_number: u64,
     pub(crate) pulls: BTreeMap<u64, Pull>,
+    pub(crate) has_issues: bool,
+    pub(crate) issues: BTreeMap<u64, Issue>,
     pub(crate) comments: BTreeMap<u64, Comment>,
     pub(crate) suites: BTreeMap<u64, CheckSuite>,
     pub(crate) runs: BTreeMap<u64, CheckRun>,
@@ -45,7 +48,7 @@ pub(crate) struct Repository {
 }
 
 impl Repository {
-    /// The next number of a pull request.
+    /// The next number of a pull request or issue.
     pub(crate) fn take_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
@@ -109,6 +112,8 @@ impl Model {
             pushed_at: now,
             next_number: 0,
             pulls: BTreeMap::new(),
+            has_issues: true,
+            issues: BTreeMap::new(),
             comments: BTreeMap::new(),
             suites: BTreeMap::new(),
             runs: BTreeMap::new(),

@@ -1,11 +1,11 @@
-//! Owns comments on pull requests, and their issue.
+//! Owns comments on pull requests and issues.
 
 use serde_json::Value;
 
 use crate::clock;
 use crate::model::account::Role;
 use crate::model::comment::Comment;
-use crate::rest::{Answer, Call, Refusal, pulls};
+use crate::rest::{Answer, Call, Refusal, issues};
 use crate::shape::{self, Form};
 
 pub(crate) fn find<'a>(call: &'a Call<'_>) -> Result<&'a Comment, Refusal> {
@@ -19,13 +19,8 @@ fn shaped(call: &Call<'_>, id: u64) -> Result<Value, Refusal> {
     Ok(shape::comment::comment(call.model, it, comment, Form::Rest))
 }
 
-pub(crate) fn issue(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let it = call.here()?;
-    Answer::ok(shape::pull::issue(call.model, it, it.pull(pulls::number(call)?)?))
-}
-
 pub(crate) fn list(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let (number, it) = (pulls::number(call)?, call.here()?);
+    let (number, it) = (issues::number(call)?, call.here()?);
     let since = call.query("since").and_then(clock::parse).unwrap_or(i64::MIN);
     // GitHub compares whole seconds.
     let fresh = |comment: &&Comment| comment.updated_at.div_euclid(1_000_000) >= since.div_euclid(1_000_000);
@@ -39,7 +34,7 @@ pub(crate) fn get(call: &mut Call<'_>) -> Result<Answer, Refusal> {
 }
 
 pub(crate) fn create(call: &mut Call<'_>) -> Result<Answer, Refusal> {
-    let (number, actor, app) = (pulls::number(call)?, call.actor()?, call.app());
+    let (number, actor, app) = (issues::number(call)?, call.actor()?, call.app());
     let body = call.text("body").unwrap_or_default();
     let id = call.model.comment(call.repository, number, actor, app, &body)?;
     Answer::created(shaped(call, id)?)

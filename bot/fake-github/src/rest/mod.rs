@@ -12,6 +12,7 @@ mod commits;
 mod contents;
 mod git;
 mod installations;
+mod issues;
 mod matching;
 mod merges;
 mod meta;
@@ -111,6 +112,7 @@ impl From<Error> for Refusal {
             Error::NotFound(_) => Refusal::new(404, "Not Found"),
             Error::Forbidden(message) => Refusal::new(403, message),
             Error::NotAllowed(message) => Refusal::new(405, message),
+            Error::Gone(message) => Refusal::new(410, message),
             Error::Conflict(message) => Refusal::new(409, message),
             Error::Unprocessable { message, errors } => {
                 let errors: Vec<Value> = errors
@@ -348,6 +350,10 @@ fn allow(
             let enough = |(permission, level): &(&str, Level)| {
                 granted.get(*permission).is_some_and(|have| *level == Level::Read || have == "write" || have == "admin")
             };
+            // What is no pull request takes the permission for issues.
+            let issue = is_of_issue(model.repository(id)?, params);
+            let permissions: Vec<(&str, Level)> =
+                permissions.iter().copied().filter(|(name, _)| !issue || *name == "issues").collect();
             if !permissions.iter().any(enough) {
                 let wanted: Vec<String> =
                     permissions.iter().map(|(name, level)| format!("{name}:{level:?}").to_lowercase()).collect();
@@ -357,6 +363,13 @@ fn allow(
         }
     }
     Ok(id)
+}
+
+/// Is it an issue, or a comment on one, that the path names?
+fn is_of_issue(it: &Repository, params: &BTreeMap<String, String>) -> bool {
+    let number = |name: &str| params.get(name).and_then(|text| text.parse::<u64>().ok());
+    let commented = number("comment_id").and_then(|id| it.comments.get(&id)).map(|comment| comment.number);
+    number("issue_number").or(commented).is_some_and(|number| it.is_issue(number))
 }
 
 /// Lets a member of the organisation in the path through, or an app with the permission.

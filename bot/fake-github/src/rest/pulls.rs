@@ -94,7 +94,7 @@ pub(crate) fn files(call: &mut Call<'_>) -> Result<Answer, Refusal> {
     )
 }
 
-fn names(body: &Value) -> Vec<String> {
+pub(crate) fn names(body: &Value) -> Vec<String> {
     let list = body.get("labels").unwrap_or(body);
     let name = |it: &Value| it.as_str().or_else(|| it["name"].as_str()).map(str::to_owned);
     list.as_array().into_iter().flatten().filter_map(name).collect()

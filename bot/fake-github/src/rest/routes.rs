@@ -3,8 +3,8 @@
 
 use crate::rest::Handler;
 use crate::rest::{
-    activity, apps, asking, branches, checks, collaborators, comments, commits, contents, git, installations, merges,
-    meta, pulls, reactions, repositories, reviews, rules, statuses, teams, threads, users,
+    activity, apps, asking, branches, checks, collaborators, comments, commits, contents, git, installations, issues,
+    merges, meta, pulls, reactions, repositories, reviews, rules, statuses, teams, threads, users,
 };
 
 /// Reading or writing, as permissions of apps are granted.
@@ -53,6 +53,7 @@ const PULLS: Need = Need::Repository(&[("pull_requests", Read)]);
 const PULLS_WRITE: Need = Need::Repository(&[("pull_requests", Write)]);
 const TALK: Need = Need::Repository(&[("issues", Read), ("pull_requests", Read)]);
 const TALK_WRITE: Need = Need::Repository(&[("issues", Write), ("pull_requests", Write)]);
+const ISSUES_WRITE: Need = Need::Repository(&[("issues", Write)]);
 const CHECKS: Need = Need::Repository(&[("checks", Read)]);
 const CHECKS_WRITE: Need = Need::Repository(&[("checks", Write)]);
 const STATUSES: Need = Need::Repository(&[("statuses", Read)]);
@@ -146,7 +147,10 @@ pub(crate) const ROUTES: &[Route] = &[
         TALK_WRITE,
         reactions::delete,
     ),
-    route("GET /repos/{owner}/{repo}/issues/{issue_number}", TALK, comments::issue),
+    route("GET /repos/{owner}/{repo}/issues", TALK, issues::list),
+    route("POST /repos/{owner}/{repo}/issues", ISSUES_WRITE, issues::create),
+    route("GET /repos/{owner}/{repo}/issues/{issue_number}", TALK, issues::get),
+    route("PATCH /repos/{owner}/{repo}/issues/{issue_number}", TALK_WRITE, issues::update),
     route("GET /repos/{owner}/{repo}/issues/{issue_number}/comments", TALK, comments::list),
     route("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", TALK_WRITE, comments::create),
     route("PUT /repos/{owner}/{repo}/issues/{issue_number}/labels", TALK_WRITE, pulls::set_labels),

@@ -6,9 +6,9 @@ use crate::clock::rfc3339;
 use crate::model::Model;
 use crate::model::comment::{Comment, REACTIONS, Reaction};
 use crate::model::repository::Repository;
-use crate::shape::{Form, app, node, user};
+use crate::shape::{Form, app, issue, node, user};
 
-/// A comment on a pull request.
+/// A comment on a pull request or issue.
 pub(crate) fn comment(model: &Model, it: &Repository, comment: &Comment, form: Form) -> Value {
     let (name, id) = (model.full_name(it), comment.id);
     let api = format!("{}/repos/{name}", model.api());
@@ -16,7 +16,7 @@ pub(crate) fn comment(model: &Model, it: &Repository, comment: &Comment, form: F
     let via = comment.app.and_then(|id| model.apps.get(&id)).map(|it| app::app(model, it, form));
     json!({
         "url": url,
-        "html_url": format!("{}/{name}/pull/{}#issuecomment-{id}", model.url, comment.number),
+        "html_url": format!("{}#issuecomment-{id}", issue::page(model, it, comment.number)),
         "issue_url": format!("{api}/issues/{}", comment.number),
         "id": id,
         "node_id": node("IC", id),

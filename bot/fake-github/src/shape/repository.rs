@@ -77,7 +77,8 @@ pub(crate) fn minimal(model: &Model, repository: &Repository) -> Map<String, Val
 pub(crate) fn whole(model: &Model, repository: &Repository, form: Form) -> Value {
     let name = model.full_name(repository);
     let page = format!("{}/{name}", model.url);
-    let open = repository.pulls.values().filter(|pull| pull.is_open()).count();
+    let open = repository.pulls.values().filter(|pull| pull.is_open()).count()
+        + repository.issues.values().filter(|issue| issue.open).count();
     let forks = model.repositories.values().filter(|it| it.parent == Some(repository.id)).count();
     let mut map = minimal(model, repository);
     let more = json!({
@@ -90,7 +91,7 @@ pub(crate) fn whole(model: &Model, repository: &Repository, form: Form) -> Value
         "svn_url": page,
         "homepage": null,
         "size": 1, "stargazers_count": 0, "watchers_count": 0, "language": "HCL",
-        "has_issues": true, "has_projects": false, "has_downloads": true, "has_wiki": false, "has_pages": false,
+        "has_issues": repository.has_issues, "has_projects": false, "has_downloads": true, "has_wiki": false, "has_pages": false,
         "has_discussions": false, "forks_count": forks, "mirror_url": null, "archived": false, "disabled": false,
         "open_issues_count": open, "license": null, "allow_forking": true, "is_template": false,
         "web_commit_signoff_required": false, "topics": [],

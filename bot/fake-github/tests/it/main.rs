@@ -4,6 +4,7 @@ mod checks;
 mod client;
 mod git;
 mod graphql;
+mod issues;
 mod merging;
 mod octokit;
 mod outage;

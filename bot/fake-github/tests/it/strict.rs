@@ -63,7 +63,12 @@ async fn a_narrowed_token_can_only_do_what_it_was_made_for() {
     "#);
     let path = format!("/app/installations/{}/access_tokens", world.installation);
     let more = world
-        .send("POST", &path, &format!("Bearer {}", world.good_jwt()), &json!({"permissions": {"contents": "write"}}))
+        .send(
+            "POST",
+            &path,
+            &format!("Bearer {}", world.good_jwt()),
+            &json!({"permissions": {"administration": "write"}}),
+        )
         .await;
     assert_eq!(more.status, 422);
 }
