@@ -17,7 +17,7 @@ use model::run::RunKind;
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 
-use crate::act::{Pass, Trouble};
+use crate::act::{Pass, Trouble, secret};
 use crate::logs::LogError;
 use crate::parts::Parts;
 use crate::store::due::Claim;
@@ -71,8 +71,8 @@ pub(crate) async fn attend(parts: &Parts, claim: &Claim, run: RunId, presence: &
     let row = runs::by_id(&mut *parts.store.read().await?, run).await?;
     let Some(row) = row.filter(|row| !row.state.is_terminal() && row.job_end.is_none()) else { return Ok(()) };
     // Made before the job was started.
-    let tokens = parts.states.tokens_of(run).await?;
-    let masks = Masker::new(tokens.iter().map(|token| token.expose_secret()));
+    let masks = secret::masks(&pass, &row).await?;
+    let masks = Masker::new(masks.iter().map(|text| text.expose_secret()));
     let mut events = parts.executor.events(&row.job(), Cursor(row.cursor)).ready_chunks(BATCH);
     let mut reader = Reader::new(&pass, row, masks);
     loop {

@@ -4,6 +4,7 @@
 
 mod act;
 mod attend;
+pub mod audit;
 pub mod blobs;
 mod brief;
 mod decide;
@@ -15,7 +16,10 @@ mod observe;
 mod parts;
 mod retry;
 pub mod seal;
+pub mod secrets;
+mod server_secret;
 pub mod states;
 pub mod store;
+pub mod tokens;
 pub mod views;
 mod world;

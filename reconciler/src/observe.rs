@@ -4,10 +4,12 @@
 
 use model::id::{PullNumber, RepoId, RunId};
 use model::run::RunKind;
+use model::survey::Survey;
 use model::time::Timestamp;
 
+use crate::secrets;
 use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, publications, pulls, runs, states};
-use crate::world::{BranchRow, NOBODY, PullRow, PullWorld, RunRow};
+use crate::world::{BranchRow, NOBODY, PullRow, PullWorld, RepoRow, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
 pub(crate) async fn pull(
@@ -18,7 +20,12 @@ pub(crate) async fn pull(
     now: Timestamp,
 ) -> Result<Option<PullWorld>, StoreError> {
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
-    let Some(pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
+    let Some(mut pull) = pulls::pull(conn, repo, number).await? else { return Ok(None) };
+    let mut landing = landings::of_pull(conn, repo, number).await?;
+    know_secrets(conn, &row, repo, &mut pull.survey).await?;
+    if let Some(landing) = &mut landing {
+        know_secrets(conn, &row, repo, &mut landing.survey).await?;
+    }
     let (plans, applies) = runs::of_pull(conn, repo, number)
         .await?
         .into_iter()
@@ -35,7 +42,7 @@ pub(crate) async fn pull(
         pull,
         runs,
         landed,
-        landing: landings::of_pull(conn, repo, number).await?,
+        landing,
         applies,
         locks: locks::of_repo(conn, repo).await?,
         shown: gates::shown(conn, repo, number).await?,
@@ -66,12 +73,14 @@ pub(crate) async fn landing(
     base_url: &str,
     now: Timestamp,
 ) -> Result<Option<PullWorld>, StoreError> {
-    let Some(landing) = landings::by_id(conn, repo, id).await? else { return Ok(None) };
+    let Some(mut landing) = landings::by_id(conn, repo, id).await? else { return Ok(None) };
     if let Some(pull) = landing.pull {
-        let world = self::pull(conn, repo, pull, base_url, now).await?;
-        return Ok(world.map(|world| PullWorld { landing: Some(landing), ..world }));
+        let Some(world) = self::pull(conn, repo, pull, base_url, now).await? else { return Ok(None) };
+        know_secrets(conn, &world.repo, repo, &mut landing.survey).await?;
+        return Ok(Some(PullWorld { landing: Some(landing), ..world }));
     }
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };
+    know_secrets(conn, &row, repo, &mut landing.survey).await?;
     let (landed, applies) =
         runs::of_landing(conn, repo, id).await?.into_iter().partition(|run| run.what.kind == RunKind::Plan);
     Ok(Some(PullWorld {
@@ -95,6 +104,19 @@ pub(crate) async fn landing(
         publications: publications::of_pull(conn, repo, NOBODY).await?,
         queue: runs::queue(conn).await?,
     }))
+}
+
+/// Which values the secrets of a survey's stacks have.
+async fn know_secrets(
+    conn: &mut Conn,
+    row: &RepoRow,
+    repo: RepoId,
+    survey: &mut Option<Survey>,
+) -> Result<(), StoreError> {
+    match survey {
+        Some(survey) => secrets::fill(conn, (repo, &row.name), survey).await,
+        None => Ok(()),
+    }
 }
 
 /// A run.

@@ -8,6 +8,7 @@ use model::ports::{Blobs, Clock, Executor, ForgeRead, ForgeWrite, IacEngine, Ids
 
 use crate::logs::Logs;
 use crate::seal::Seal;
+use crate::secrets::Secrets;
 use crate::states::States;
 use crate::store::Store;
 
@@ -63,6 +64,10 @@ impl fmt::Debug for Parts {
 }
 
 impl Parts {
+    pub(crate) fn secrets(&self) -> Secrets {
+        Secrets::new(self.store.clone(), self.seal.clone(), self.clock.clone())
+    }
+
     pub(crate) fn logs(&self) -> Logs {
         Logs::new(self.store.clone(), self.seal.clone())
     }

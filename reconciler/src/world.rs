@@ -188,6 +188,9 @@ pub(crate) struct LastApply {
 pub(crate) struct RunDetail {
     pub(crate) surveyed: SurveyedStack,
     pub(crate) why: Vec<model::affected::Why>,
+    /// Did somebody allow the head that it is made of?
+    #[serde(default)]
+    pub(crate) allowed: bool,
     /// The branch that the pull request goes into; empty when that is not known.
     #[serde(default)]
     pub(crate) into: String,

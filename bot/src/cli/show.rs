@@ -45,7 +45,7 @@ pub enum Format {
 pub fn run(args: &ShowArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let document = read(&args.plan)?;
     let iac = Iac::new(IacSettings::default());
-    let plan = iac.read_plan(&document, &SecretString::from(KEY)).with_context(|| {
+    let plan = iac.read_plan(&document, &SecretString::from(KEY), &[]).with_context(|| {
         format!(
             "{} is not a plan that can be read\n  do: terraform plan -out plan.bin, then terraform show -json plan.bin > plan.json",
             args.plan.display()

@@ -180,6 +180,10 @@ text_id!(
     Workspace
 );
 text_id!(
+    /// A secret's name: letters, digits, `_`, `-` and `.`.
+    SecretName
+);
+text_id!(
     /// The deterministic name under which an executor finds a job again: lower-case letters, digits and
     /// `-`, at most 63 characters, so that it is a legal container and Kubernetes name.
     JobName
@@ -279,6 +283,17 @@ impl StackName {
             && !text.contains("..")
             && !text.chars().any(bad);
         if fine { Ok(Self(text.to_owned())) } else { Err(invalid("stack name", text, rule)) }
+    }
+}
+
+impl SecretName {
+    /// Takes a name of 1 to 100 characters; see the type.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let fine = (1..=100).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+        let rule = "1 to 100 letters, digits, `_`, `-` and `.`, beginning with a letter or `_`";
+        if fine { Ok(Self(text.to_owned())) } else { Err(invalid("secret", text, rule)) }
     }
 }
 

@@ -12,9 +12,11 @@ use crate::id::{RelPath, StackName, Workspace};
 use crate::requirement::Requirements;
 
 mod apply;
+mod secret;
 mod state;
 
 pub use apply::{AfterUpstream, ApplyMode, ApplyOptions, Automerge, Lock, LockMode, MergeMethod};
+pub use secret::{Bound, SecretBinding};
 pub use state::{StateChoice, StateKind, StateRefusal};
 
 /// One IaC root with path, workspace, variables and rules.
@@ -41,6 +43,9 @@ pub struct Stack {
     pub var: BTreeMap<String, Value>,
     /// Environment of its runs.
     pub env: BTreeMap<String, Value>,
+    /// The secrets that `var` and `env` name, in the order of kind and name.
+    #[serde(default)]
+    pub secrets: Vec<SecretBinding>,
     /// Variable files, from the repository root.
     pub var_files: Vec<RelPath>,
     /// The user's own watch globs.

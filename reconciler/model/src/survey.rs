@@ -6,8 +6,8 @@ use crate::access::Access;
 use crate::affected::{Affected, ChangedFile};
 use crate::config::{Directory, Weakened};
 use crate::diagnostic::Diagnostics;
-use crate::id::{CommitSha, RelPath, StackName, TreeId};
-use crate::stack::{NotYet, Stack};
+use crate::id::{CommitSha, RelPath, SecretName, StackName, TreeId};
+use crate::stack::{NotYet, SecretBinding, Stack};
 
 /// What git and the configuration say of a pull request at one (base, head). Stored as a fact.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,8 +75,27 @@ pub struct SurveyedStack {
     pub directory: Directory,
     /// What a job must see: the stack's directory, local modules, watched and read files.
     pub paths: Vec<RelPath>,
+    /// Secrets that this change would bring to the stack, or to another variable of it, and that the trusted base
+    /// does not: none of them is given before somebody allows the head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_secrets: Vec<SecretBinding>,
+    /// Which value each of the stack's secrets has now; one that is not set is absent. Filled in by whoever reads the
+    /// survey with the secrets beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secret_versions: Vec<SecretVersion>,
     /// Hash over (path, object id) of all of it, hexadecimal: equal digests mean equal inputs from git.
     pub inputs_digest: String,
+}
+
+/// A value of a secret, without the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretVersion {
+    /// Its name.
+    pub secret: SecretName,
+    /// Where it is set: "org:acme" or "repo:5".
+    pub scope: String,
+    /// Counts up with each change there.
+    pub version: i64,
 }
 
 impl Survey {

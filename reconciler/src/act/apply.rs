@@ -3,7 +3,6 @@
 //! Invariant: the intent is a row before the effect; a job is started under one name and never a second time; what
 //! has been done is stored as it happens; a worker that vanished leaves *lost*, never another try.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,9 +14,10 @@ use model::stack::ResolvedTool;
 use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
-use super::{Pass, Trouble, state};
+use super::{Pass, Trouble, secret, state};
 use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
+use crate::secrets::Given;
 use crate::states::{Access, States};
 use crate::store::{StoreError, gates, locks, pulls, runs};
 use crate::world::{Key, RunRow};
@@ -66,6 +66,7 @@ pub(crate) async fn start(pass: &Pass<'_>, run: RunRow, start: Start) -> Result<
 
 /// What a job is made of.
 struct Material {
+    given: Given,
     tool: ResolvedTool,
     source: SourceTree,
     plan: Bytes,
@@ -76,13 +77,17 @@ struct Material {
 async fn gather(pass: &Pass<'_>, run: &RunRow, plan: &RunRow) -> Result<Result<Material, &'static str>, Trouble> {
     let parts = pass.parts;
     let Some(tool) = plan.tool.clone() else { return Ok(Err("it is not known which program planned")) };
+    let given = match secret::give(pass, plan).await? {
+        Ok(given) if given.versions == plan.what.detail.surveyed.secret_versions => given,
+        _ => return Ok(Err("a secret of the stack was changed since it was made")),
+    };
     let Some(file) = parts.blobs.get(&BlobKey::new("plan-file", plan.id)).await? else {
         return Ok(Err("its plan file is not stored any more"));
     };
     let lock = parts.blobs.get(&BlobKey::new("lock-file", plan.id)).await?;
     let surveyed = &run.what.detail.surveyed;
     let source = SourceTree::Tar(parts.source.tar(run.repo, &plan.what.tree, &surveyed.paths).await?);
-    Ok(Ok(Material { tool, source, plan: file, lock }))
+    Ok(Ok(Material { given, tool, source, plan: file, lock }))
 }
 
 fn job(
@@ -99,8 +104,8 @@ fn job(
         place: plan.job(),
         plan: material.plan.to_vec(),
         lock: material.lock.map(|lock| lock.to_vec()),
-        secret_var: BTreeMap::new(),
-        secret_env: BTreeMap::new(),
+        secret_var: material.given.var,
+        secret_env: material.given.env,
         state,
     })
 }

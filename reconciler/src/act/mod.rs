@@ -9,6 +9,7 @@ pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod resync;
 pub(crate) mod run;
+pub(crate) mod secret;
 mod state;
 
 use model::id::{PullNumber, RepoId};
@@ -19,6 +20,7 @@ use model::time::Timestamp;
 use crate::logs::LogError;
 use crate::parts::Parts;
 use crate::retry::{self, Failed, Next};
+use crate::secrets::SecretError;
 use crate::states::StateError;
 use crate::store::due::Claim;
 use crate::store::{Conn, StoreError, Tx, due, pulls};
@@ -45,6 +47,8 @@ pub(crate) enum Trouble {
     Log(#[from] LogError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
 }
 
 impl Trouble {
@@ -61,9 +65,13 @@ impl Trouble {
             Trouble::Iac(error) => retry::next(Failed::Iac(error), attempt, now),
             Trouble::Blob(error) => retry::next(Failed::Blob(error), attempt, now),
             Trouble::State(StateError::Blob(error)) => retry::next(Failed::Blob(error), attempt, now),
+            Trouble::Secret(SecretError::Store(StoreError::Fenced)) => return None,
+            Trouble::Secret(error @ SecretError::Damaged { .. }) => Next::Stall(error.to_string()),
             Trouble::State(error) if error.is_of_a_person() => Next::Stall(error.to_string()),
             // The database or the key store comes back; nothing can be told before.
-            Trouble::Store(_) | Trouble::Log(_) | Trouble::State(_) => Next::Again(now.after(retry::pause(attempt))),
+            Trouble::Store(_) | Trouble::Log(_) | Trouble::State(_) | Trouble::Secret(_) => {
+                Next::Again(now.after(retry::pause(attempt)))
+            }
         })
     }
 }

@@ -3,7 +3,6 @@
 //! Invariant: a job is started under a name that a restart finds again, and the row says so only afterwards; a run
 //! that had a place gives it on when it ends.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +16,7 @@ use model::time::Timestamp;
 use ring::hmac;
 use secrecy::SecretString;
 
-use super::{Pass, Trouble, apply, state};
+use super::{Pass, Trouble, apply, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
 use crate::store::{Conn, StoreError, due, landings, pulls, runs};
@@ -120,6 +119,10 @@ async fn wake_next(pass: &Pass<'_>, conn: &mut Conn) -> Result<(), StoreError> {
 
 async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
     let parts = pass.parts;
+    let given = match secret::give(pass, &run).await? {
+        Ok(given) => given,
+        Err(message) => return fail(pass, run, &message).await,
+    };
     let surveyed = &run.what.detail.surveyed;
     let tool = match &run.tool {
         Some(tool) => tool.clone(),
@@ -130,8 +133,8 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
         stack: &surveyed.stack,
         tool: &tool,
         source: SourceTree::Tar(tar),
-        secret_var: BTreeMap::new(),
-        secret_env: BTreeMap::new(),
+        secret_var: given.var,
+        secret_env: given.env,
         state: state::to_read(pass, &run).await?,
         options: run.what.options.clone(),
     };
@@ -252,7 +255,8 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
         return end(pass, run, RunEvent::Fail, Some(failure("show", "the tool left no plan document"))).await;
     };
     let key = stack_key(pass, &run).await?;
-    let document: PlanDocument = match parts.iac.read_plan(&json, &key) {
+    let secrets = secret::masks(pass, &run).await?;
+    let document: PlanDocument = match parts.iac.read_plan(&json, &key, &secrets) {
         Ok(document) => document,
         Err(error) => {
             return end(pass, run, RunEvent::Fail, Some(failure("show", &error.to_string()))).await;
@@ -266,7 +270,7 @@ async fn planned(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
     if let Some(lock) = file(pass, &run, "lock.hcl").await? {
         parts.blobs.put(&BlobKey::new("lock-file", run.id), lock).await?;
     }
-    let masked = parts.iac.mask_plan(&json)?;
+    let masked = parts.iac.mask_plan(&json, &secrets)?;
     parts.blobs.put(&BlobKey::new("plan-json", run.id), Bytes::from(masked)).await?;
     let mut tx = pass.write().await?;
     runs::set_document(&mut tx, run.id, &document).await?;

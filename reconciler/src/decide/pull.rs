@@ -246,7 +246,7 @@ pub(crate) fn new_run(
         base: survey.base.clone(),
         tree: survey.plan_tree.clone()?,
         inputs: inputs(stack),
-        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new() },
+        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new(), allowed: false },
         options,
         request,
         landing: None,
@@ -257,7 +257,17 @@ pub(crate) fn new_run(
 /// that reach the tool (they stand in `.buildit/`, outside of the files).
 pub(crate) fn inputs(stack: &SurveyedStack) -> String {
     let s = &stack.stack;
-    let settings = (&s.path, &s.workspace, &s.tool, &s.var, &s.env, &s.var_files, &s.state, &stack.directory);
+    let settings = (
+        &s.path,
+        &s.workspace,
+        &s.tool,
+        &s.var,
+        &s.env,
+        &s.var_files,
+        &s.state,
+        &stack.directory,
+        &stack.secret_versions,
+    );
     let text = serde_json::to_string(&(&stack.inputs_digest, settings)).expect("settings are plain data");
     hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()))
 }

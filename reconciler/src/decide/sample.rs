@@ -73,6 +73,7 @@ fn stack(name: &str) -> SurveyedStack {
         tags: Default::default(),
         var: Default::default(),
         env: Default::default(),
+        secrets: Vec::new(),
         var_files: Vec::new(),
         watch: Watch::default(),
         depends_on: Vec::new(),
@@ -85,7 +86,14 @@ fn stack(name: &str) -> SurveyedStack {
         state: None,
         not_yet: Vec::new(),
     };
-    SurveyedStack { stack, directory: Default::default(), paths: Vec::new(), inputs_digest: name.to_owned() }
+    SurveyedStack {
+        stack,
+        directory: Default::default(),
+        paths: Vec::new(),
+        new_secrets: Vec::new(),
+        secret_versions: Vec::new(),
+        inputs_digest: name.to_owned(),
+    }
 }
 
 fn snapshot() -> PullSnapshot {

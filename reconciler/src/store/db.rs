@@ -62,6 +62,11 @@ pub(crate) fn bytes(row: &AnyRow, column: &str) -> Result<Vec<u8>, StoreError> {
     Ok(row.try_get(column)?)
 }
 
+/// Bytes or null.
+pub(crate) fn maybe_bytes(row: &AnyRow, column: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(row.try_get(column)?)
+}
+
 /// A stored JSON value.
 pub(crate) fn json<T: serde::de::DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T, StoreError> {
     from_json(&text(row, column)?)

@@ -15,6 +15,8 @@ const STEPS: &[(i64, &str)] = &[
     (8, include_str!("../../../migrations/0008_landings.sql")),
     (9, include_str!("../../../migrations/0009_people.sql")),
     (10, include_str!("../../../migrations/0010_state_seen.sql")),
+    (11, include_str!("../../../migrations/0011_api_tokens.sql")),
+    (12, include_str!("../../../migrations/0012_secrets.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

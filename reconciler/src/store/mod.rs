@@ -3,6 +3,8 @@
 //! Invariant: a write is an explicit transaction through `Store::write`; on SQLite there is one connection that
 //! writes, so that a transaction never opens another.
 
+pub(crate) mod api_tokens;
+pub(crate) mod audit;
 pub(crate) mod blobs;
 pub(crate) mod commands;
 pub(crate) mod db;
@@ -16,6 +18,7 @@ mod migrate;
 pub(crate) mod publications;
 pub(crate) mod pulls;
 pub(crate) mod runs;
+pub(crate) mod secrets;
 pub(crate) mod states;
 #[cfg(test)]
 pub(crate) mod tests;

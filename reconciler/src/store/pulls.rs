@@ -41,11 +41,30 @@ pub(crate) async fn repo(conn: &mut Conn, id: RepoId) -> Result<Option<RepoRow>,
     db::optional(conn, query).await?.as_ref().map(read_repo).transpose()
 }
 
+/// The repository that has this name; of several that had it, the one that was seen last.
+pub(crate) async fn repo_by_name(conn: &mut Conn, name: &RepoName) -> Result<Option<(RepoId, RepoName)>, StoreError> {
+    let query = sql("select id, name from repositories where name_key=$1 order by observed_at desc, id desc limit 1");
+    let row = db::optional(conn, query.bind(name.to_string().to_ascii_lowercase())).await?;
+    row.map(|row| Ok((RepoId::new(int(&row, "id")?), read_name(&row)?))).transpose()
+}
+
+/// Repositories of an organisation or user.
+pub(crate) async fn repos_of_owner(conn: &mut Conn, owner: &str) -> Result<Vec<RepoId>, StoreError> {
+    // `0` comes right after `/`.
+    let query = sql("select id from repositories where name_key>$1 and name_key<$2 order by id");
+    let owner = owner.to_ascii_lowercase();
+    let rows = db::all(conn, query.bind(format!("{owner}/")).bind(format!("{owner}0"))).await?;
+    rows.iter().map(|row| Ok(RepoId::new(int(row, "id")?))).collect()
+}
+
+fn read_name(row: &AnyRow) -> Result<RepoName, StoreError> {
+    RepoName::parse(&db::text(row, "name")?).map_err(|error| StoreError::Unreadable { what: error.to_string() })
+}
+
 fn read_repo(row: &AnyRow) -> Result<RepoRow, StoreError> {
     Ok(RepoRow {
         installation: InstallationId::new(int(row, "installation")?),
-        name: RepoName::parse(&db::text(row, "name")?)
-            .map_err(|error| StoreError::Unreadable { what: error.to_string() })?,
+        name: read_name(row)?,
         snapshot: maybe_json(row, "snapshot")?,
     })
 }

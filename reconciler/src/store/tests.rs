@@ -50,6 +50,17 @@ pub(crate) async fn stores(test: &str) -> Vec<(Store, Option<tempfile::TempDir>)
     stores
 }
 
+/// Before a test opens the same schema again.
+pub(crate) async fn drop_schema(store: &Store) {
+    if store.dialect() == super::Dialect::Postgres {
+        let mut tx = store.write().await.unwrap();
+        let drop = "do $$ begin execute 'drop schema ' || current_schema() || ' cascade'; end $$";
+        db::run(&mut tx, db::sql(drop)).await.unwrap();
+        tx.commit().await.unwrap();
+        store.close().await;
+    }
+}
+
 fn pull_hint(number: i64) -> Hint {
     let name = RepoName::parse("acme/shop").unwrap();
     Hint::Pull { installation: InstallationId::new(7), repo: RepoId::new(1), name, number: PullNumber::new(number) }

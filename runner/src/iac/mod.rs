@@ -73,8 +73,13 @@ impl IacEngine for Iac {
         job::plan_job(&self.settings, request)
     }
 
-    fn read_plan(&self, document: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError> {
-        read::read_plan(document, stack_key)
+    fn read_plan(
+        &self,
+        document: &[u8],
+        stack_key: &SecretString,
+        secrets: &[SecretString],
+    ) -> Result<PlanDocument, IacError> {
+        read::read_plan(document, stack_key, secrets)
     }
 
     fn apply_job(&self, request: ApplyRequest<'_>) -> Result<JobSpec, IacError> {
@@ -89,8 +94,8 @@ impl IacEngine for Iac {
         apply::line(line)
     }
 
-    fn mask_plan(&self, document: &[u8]) -> Result<Vec<u8>, IacError> {
-        read::masked_json(document)
+    fn mask_plan(&self, document: &[u8], secrets: &[SecretString]) -> Result<Vec<u8>, IacError> {
+        read::masked_json(document, secrets)
     }
 
     fn explain_failure(&self, end: &JobEnd, log_tail: &str) -> PlanFailure {

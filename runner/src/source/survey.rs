@@ -1,12 +1,14 @@
 //! Everything that git and the configuration say of a pull request at one (base, head).
 
+use std::collections::BTreeMap;
+
 use git2::{Oid, Repository};
 use model::affected::Affected;
 use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile, TrustInput};
 use model::diagnostic::Diagnostics;
-use model::id::{RelPath, TreeId};
+use model::id::{RelPath, StackName, TreeId};
 use model::ports::{SourceError, SurveyRequest};
-use model::stack::Stack;
+use model::stack::{NotYet, SecretBinding, Stack};
 use model::survey::Survey;
 use model::survey::SurveyedStack;
 use ring::digest;
@@ -69,7 +71,7 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
         comment_on: base_config.config.comment_on().to_owned(),
         changed,
         affected: answer,
-        stacks: stacks.into_iter().map(|stack| surveyed(&plan_graph, stack)).collect(),
+        stacks: stacks.into_iter().map(|stack| surveyed(&plan_graph, stack, &trusted.new_secrets)).collect(),
     })
 }
 
@@ -115,7 +117,12 @@ fn input<'a>(request: &'a SurveyRequest, parsed: &'a Parsed, graph: &'a Graph) -
 }
 
 /// What a job of the stack must see, and its digest.
-fn surveyed(graph: &Graph, stack: Stack) -> SurveyedStack {
+fn surveyed(graph: &Graph, mut stack: Stack, secrets: &BTreeMap<StackName, Vec<SecretBinding>>) -> SurveyedStack {
+    let new_secrets = secrets.get(&stack.name).cloned().unwrap_or_default();
+    for one in &new_secrets {
+        let what = format!("`buildit allow` for the secret `{}`, which this change binds to {}", one.secret, one.name);
+        stack.not_yet.push(NotYet { what, at: one.at.clone() });
+    }
     let reach = graph.reach(&stack);
     let mut paths: Vec<RelPath> = reach.directories.keys().chain(reach.files.keys()).cloned().collect();
     let plain = reach.globs.is_empty() && stack.watch.patterns.is_empty();
@@ -142,5 +149,6 @@ fn surveyed(graph: &Graph, stack: Stack) -> SurveyedStack {
         }
     }
     let directory = graph.layout.directories.get(&stack.path).cloned().unwrap_or_default();
-    SurveyedStack { stack, directory, paths: kept, inputs_digest: hex::encode(hash.finish()) }
+    let inputs_digest = hex::encode(hash.finish());
+    SurveyedStack { stack, directory, paths: kept, new_secrets, secret_versions: Vec::new(), inputs_digest }
 }

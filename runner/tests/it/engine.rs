@@ -29,6 +29,7 @@ pub(crate) fn stack(at: &str) -> Stack {
         tags: Default::default(),
         var: BTreeMap::new(),
         env: BTreeMap::new(),
+        secrets: Vec::new(),
         var_files: Vec::new(),
         watch: Watch::default(),
         depends_on: Vec::new(),
@@ -80,7 +81,7 @@ impl Planned {
 
     pub(crate) fn document(&self) -> PlanDocument {
         let json = self.json.as_deref().unwrap_or_else(|| panic!("no plan: {:?}\n{}", self.end, self.log));
-        self.engine.read_plan(json, &key()).expect("a readable plan")
+        self.engine.read_plan(json, &key(), &[]).expect("a readable plan")
     }
 }
 
@@ -119,6 +120,7 @@ with_both_tools!(
     no_changes,
     errors_are_explained,
     sensitive_values_do_not_leave,
+    bound_secrets_do_not_leave,
     a_stack_uses_its_own_backend_files,
     a_real_provider_plans,
     flags_reach_the_plan,
@@ -238,11 +240,11 @@ output "p" {
         end(&lab.process(), &job).await;
         let json = content(&lab.process(), &job, "plan.json").await.expect("a plan");
         assert!(String::from_utf8_lossy(&json).contains(secret), "the tool's own document holds it");
-        let document = tool.read_plan(&json, &key()).expect("readable");
+        let document = tool.read_plan(&json, &key(), &[]).expect("readable");
         let shown = serde_json::to_string(&document).expect("json");
         assert!(!shown.contains(secret), "{shown}");
         assert!(shown.contains("ana"));
-        let masked = runner::iac::masked_json(&json).expect("masked");
+        let masked = runner::iac::masked_json(&json, &[]).expect("masked");
         assert!(!String::from_utf8_lossy(&masked).contains(secret));
         assert!(!output(&lab.process(), &job).await.contains("\"correct-horse\""));
         roots.push(document.fingerprint.root);
@@ -288,6 +290,43 @@ async fn a_real_provider_plans(program: &Path) {
         roots.push(document.fingerprint.root);
     }
     assert_eq!(roots[0], roots[1], "the job's own directory is no part of the fingerprint");
+}
+
+/// A bound secret is one, whatever the configuration says of its variable.
+async fn bound_secrets_do_not_leave(program: &Path) {
+    let main = r#"
+variable "token" {}
+resource "terraform_data" "a" { input = { user = "ana", header = "Bearer ${var.token}" } }
+resource "terraform_data" "b" {
+  for_each = toset([var.token])
+  input    = jsonencode({ deep = [var.token] })
+  provisioner "local-exec" { command = "true ${var.token}" }
+}
+output "o" { value = "x-${var.token}" }
+"#;
+    let engine = tools::engine(program.to_owned(), None);
+    let stack = stack("");
+    let tool = engine.resolve(None, &Directory::default()).await.expect("a tool");
+    let lab = ProcessLab::new();
+    let mut roots = Vec::new();
+    for (name, secret) in [("one", "correct-horse"), ("two", "correct-horse"), ("three", "battery-staple")] {
+        let secret_var = BTreeMap::from([("token".to_owned(), secret.to_owned().into())]);
+        let source = tree(&[("main.tf", main)]);
+        let request = PlanRequest { secret_var, ..request(&stack, &tool, source, PlanOptions::default()) };
+        let job = job(name);
+        lab.process().start(&job, engine.plan_job(request).expect("a job")).await.expect("started");
+        end(&lab.process(), &job).await;
+        let json = content(&lab.process(), &job, "plan.json").await.expect("a plan");
+        let known = [secret.to_owned().into()];
+        let document = engine.read_plan(&json, &key(), &known).expect("readable");
+        let shown = serde_json::to_string(&document).expect("json");
+        assert!(!shown.contains(secret) && shown.contains("Bearer ***"), "{shown}");
+        let masked = String::from_utf8(engine.mask_plan(&json, &known).expect("masked")).expect("text");
+        assert!(!masked.contains(secret) && masked.contains("Bearer ***"), "{masked}");
+        roots.push(document.fingerprint.root);
+    }
+    assert_eq!(roots[0], roots[1]);
+    assert_ne!(roots[0], roots[2], "another value is another plan");
 }
 
 async fn flags_reach_the_plan(program: &Path) {

@@ -1,4 +1,5 @@
-//! `-p STACK`: git as it is, with the stacks that the person asked for in the place of the affected ones.
+//! Git as it is, with what a preview is about: the stacks that the person asked for in the place of the affected ones,
+//! and no secret.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use model::affected::{Affected, AffectedStack, Why};
 use model::id::{CommitSha, RelPath, RepoId, StackName, TreeId};
 use model::ports::{FetchError, GitCredential, Source, SourceError, SurveyRequest};
+use model::stack::NotYet;
 use model::survey::Survey;
 
 /// A source whose surveys are about these stacks alone; about all of them when none is named.
@@ -28,6 +30,11 @@ impl Source for Selected {
     }
     async fn survey(&self, request: SurveyRequest) -> Result<Survey, SourceError> {
         let mut survey = self.inner.survey(request).await?;
+        for stack in survey.stacks.iter_mut().map(|one| &mut one.stack) {
+            let what = |secret| format!("the secret `{secret}`, which only a server has");
+            let needs = stack.secrets.iter().map(|one| NotYet { what: what(&one.secret), at: one.at.clone() });
+            stack.not_yet.extend(needs.collect::<Vec<_>>());
+        }
         if !self.stacks.is_empty() {
             survey.affected = select(&survey, &self.stacks);
         }

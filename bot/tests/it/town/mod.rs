@@ -14,6 +14,7 @@ mod opening;
 pub(crate) mod real;
 mod replicas;
 mod running;
+mod secrets;
 mod server;
 mod tool;
 mod trap;
@@ -28,10 +29,12 @@ use std::time::Duration;
 use bot::github::manifest;
 use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role};
 use futures_util::future::join_all;
-use model::id::JobName;
+use model::id::{JobName, SecretName};
 use model::ports::{Clock, Executor};
 use model::stack::ResolvedTool;
+use reconciler::audit::Actor;
 use reconciler::engine::Engine;
+use reconciler::secrets::SecretScope;
 use runner::exec::Scripted;
 use runner::iac::{Iac, IacSettings};
 
@@ -441,6 +444,21 @@ impl Town {
 
 /// What people do.
 impl Town {
+    /// Sets a secret of the organisation, or removes it, and settles.
+    pub(crate) fn set_secret(&mut self, name: &str, value: Option<&str>) -> Settled {
+        let (secrets, scope) = (self.server().secrets(&self.ground), SecretScope::Owner("acme".to_owned()));
+        let (name, by) = (SecretName::parse(name).expect("a name"), Actor::command_line());
+        self.server().runtime.block_on(async {
+            match value {
+                Some(value) => {
+                    secrets.set(&scope, &name, &value.to_owned().into(), &by).await.expect("set");
+                }
+                None => assert!(secrets.remove(&scope, &name, &by).await.expect("removed"), "it was there"),
+            }
+        });
+        self.settle()
+    }
+
     pub(crate) fn commit(&self, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
         let changes: Vec<Change> = files.iter().map(|(path, text)| Change::write(*path, text)).collect();
         let sha = self.double.commit_files(SHOP, branch, "ana", message, &changes).expect("a commit");

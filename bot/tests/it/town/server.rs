@@ -17,6 +17,7 @@ use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::Inbox;
 use reconciler::logs::Logs;
 use reconciler::seal::Seal;
+use reconciler::secrets::Secrets;
 use reconciler::states::States;
 use reconciler::store::Store;
 use runner::iac::{Iac, IacSettings};
@@ -57,6 +58,12 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (engine, store, logs) = runtime.block_on(begin(ground, double, executor, trap));
         Self { runtime, engine, store, logs }
+    }
+
+    /// The secrets of its database.
+    pub(crate) fn secrets(&self, ground: &Ground) -> Secrets {
+        let keys = FileKeys::open(&ground.folder.path().join("keys")).expect("the keys are read");
+        Secrets::new(self.store.clone(), Seal::new(Arc::new(keys)), Arc::new(ground.clock.clone()))
     }
 
     /// The stored log of a job's run, as text.

@@ -225,6 +225,7 @@ fn what_it_makes_is_read_as_the_text_says() {
         .read_plan(
             document(&pairs(&text), &Reality::default().of("x", &text)).to_string().as_bytes(),
             &"a key".to_owned().into(),
+            &[],
         )
         .expect("a plan");
     let counts = (read.counts.add, read.counts.change, read.counts.destroy, read.counts.replace);

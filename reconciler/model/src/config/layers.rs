@@ -7,7 +7,7 @@ use super::read::{Body, Raw, Setting, What, fill, open_braces};
 use super::resolve::Explained;
 use crate::access::Access;
 use crate::diagnostic::{Diagnostic, Diagnostics, Span};
-use crate::id::{RelPath, StackName, Workspace};
+use crate::id::{RelPath, SecretName, StackName, Workspace};
 use crate::requirement::{Requirement, Requirements};
 use crate::stack::{
     AfterUpstream, ApplyMode, ApplyOptions, Automerge, Dependency, InputBinding, Lock, LockMode, MergeMethod, NotYet,
@@ -39,6 +39,7 @@ impl<'a> Building<'a> {
             tags: Default::default(),
             var: BTreeMap::new(),
             env: BTreeMap::new(),
+            secrets: Vec::new(),
             var_files: Vec::new(),
             watch: Watch::default(),
             depends_on: Vec::new(),
@@ -194,7 +195,9 @@ impl<'a> Building<'a> {
         let key = self.text(key, at, found);
         let value = match raw {
             Raw::Secret(name) => {
-                self.stack.not_yet.push(NotYet { what: format!("the secret `{name}`"), at: Some(at.clone()) });
+                if let Err(error) = SecretName::parse(name) {
+                    found.push(Diagnostic::error("secret-name", error.to_string()).at(at.clone()));
+                }
                 Value::Secret(name.clone())
             }
             Raw::Json(json) => {

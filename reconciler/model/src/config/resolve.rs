@@ -209,6 +209,8 @@ pub(super) fn finish(
         }
     }
     building.settle_requirements();
+    let explained = &building.explained;
+    building.stack.bind_secrets(|key| explained.get(key).and_then(|entry| entry.at.clone()));
     let (rights, places) = access::at_place(layers, Some(Subject { name: &name, path: path.as_str(), tags }));
     access::explain(&rights, places, &mut building.explained);
     building.stack.access = rights;

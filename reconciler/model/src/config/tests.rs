@@ -89,7 +89,10 @@ fn the_sample_is_valid_and_gives_its_stacks() {
     assert_eq!(network.var.get("region"), Some(&Value::Plain("eu-west-1".into())));
     assert_eq!(network.env.get("AWS_REGION"), Some(&Value::Plain("eu-west-1".into())));
     let needs: Vec<&str> = network.not_yet.iter().map(|need| need.what.as_str()).collect();
-    assert_eq!(needs, ["the identity `aws`", "the secret `COST_CENTER`", "the secret `NETWORK_DB_PASSWORD`"]);
+    assert_eq!(needs, ["the identity `aws`"]);
+    let secrets: Vec<String> = network.secrets.iter().map(ToString::to_string).collect();
+    assert_eq!(secrets, ["var cost_center secret=COST_CENTER", "var db_password secret=NETWORK_DB_PASSWORD"]);
+    assert!(network.secrets.iter().all(|one| one.at.as_ref().is_some_and(|at| at.file == ".buildit/stacks.kdl")));
     assert_eq!(network.watch.patterns[0].glob, "config/*.yaml");
     let cluster = &found.stacks[1];
     assert!(cluster.tags.contains("env:prod"));

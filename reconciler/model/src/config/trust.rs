@@ -11,8 +11,9 @@ use super::resolve::{self, ResolveInput, Resolved};
 use super::{Defaults, Layout, trust_diff};
 use crate::access::Access;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::id::StackName;
 use crate::requirement::Requirement;
-use crate::stack::Stack;
+use crate::stack::{SecretBinding, Stack};
 
 pub use trust_diff::{Weakened, weakened};
 
@@ -34,6 +35,8 @@ pub struct TrustInput<'a> {
 pub struct Trusted {
     /// Sorted as the head's.
     pub stacks: Vec<Stack>,
+    /// Bindings of the head's stacks that the base has not; stacks without any are absent.
+    pub new_secrets: BTreeMap<StackName, Vec<SecretBinding>>,
     /// Who may give commands that are about no stack.
     pub access: Access,
     /// What is wrong with the change: it takes the place of a stack without saying so.
@@ -53,6 +56,7 @@ pub fn trusted(input: &TrustInput<'_>) -> Trusted {
         if let Some(base) = by_name.get(&head.name) {
             overlay(&mut stack, base);
             stack.state = base.state.clone();
+            note_secrets(&stack, &[base], &mut out);
         } else {
             let prospect = prospect
                 .get_or_insert_with(|| resolve::resolve(ResolveInput { layout: input.head_layout, ..input.base }));
@@ -83,6 +87,15 @@ fn overlay(stack: &mut Stack, base: &Stack) {
     }
 }
 
+/// Notes the head's bindings that none of these stacks of the base has.
+fn note_secrets(stack: &Stack, base: &[&Stack], out: &mut Trusted) {
+    let known = |one: &&SecretBinding| base.iter().flat_map(|stack| &stack.secrets).any(|other| other.is_same(one));
+    let new: Vec<SecretBinding> = stack.secrets.iter().filter(|one| !known(one)).cloned().collect();
+    if !new.is_empty() {
+        out.new_secrets.insert(stack.name.clone(), new);
+    }
+}
+
 /// A stack that only the head has: what the base's `defaults` say of its name, path and tags, and the rules of
 /// whatever the base would have made of its directory.
 fn newcomer(input: &TrustInput<'_>, prospect: &Resolved, stack: &mut Stack, out: &mut Trusted) {
@@ -93,6 +106,8 @@ fn newcomer(input: &TrustInput<'_>, prospect: &Resolved, stack: &mut Stack, out:
     let (base, rest) = others.split_first().map_or((&by_defaults, &[][..]), |(first, rest)| (*first, rest));
     overlay(stack, base);
     stack.state = base.state.clone().or(by_defaults.state.clone()).or(stack.state.take());
+    let known: Vec<&Stack> = others.iter().copied().chain([&by_defaults]).collect();
+    note_secrets(stack, &known, out);
     for other in rest {
         other.require.items().iter().for_each(|item| stack.require.tighten(item));
         stack.access.deny_also(&other.access);

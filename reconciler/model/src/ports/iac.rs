@@ -29,11 +29,17 @@ pub trait IacEngine: Send + Sync {
     /// One line of what the step `apply` says, as people read it in the log, and what it tells.
     fn apply_line(&self, line: &str) -> ApplyLine;
     /// Reads the `show -json` document once: counts, diffs, reasons, outputs, risk, fingerprint. Sensitive
-    /// leaves enter the fingerprint as HMAC(stack key, path, value) and leave as a mask.
-    fn read_plan(&self, document: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError>;
+    /// leaves, and whatever holds one of `secrets`, enter the fingerprint as HMAC(stack key, path, value) and leave as a
+    /// mask.
+    fn read_plan(
+        &self,
+        document: &[u8],
+        stack_key: &SecretString,
+        secrets: &[SecretString],
+    ) -> Result<PlanDocument, IacError>;
     /// The `show -json` document as it may be stored: the same shape, sensitive values masked by their marks and
-    /// wherever else they stand.
-    fn mask_plan(&self, document: &[u8]) -> Result<Vec<u8>, IacError>;
+    /// wherever else they stand, `secrets` too.
+    fn mask_plan(&self, document: &[u8], secrets: &[SecretString]) -> Result<Vec<u8>, IacError>;
     /// What a job that did not make a plan failed of, from its end and the tail of its log. Files are as the
     /// tool names them, from the stack's directory: `PlanFailure::within` makes them repository paths.
     fn explain_failure(&self, end: &JobEnd, log_tail: &str) -> PlanFailure;

@@ -42,20 +42,8 @@ async fn changed_rows_and_values_are_noticed() {
                 let read = lab.states.current(repo, &StackName::parse(stack).unwrap()).await;
                 assert!(!matches!(read, Ok(Some(_))), "{text}: {stack}");
             }
-            drop_schema(&lab).await;
+            crate::store::tests::drop_schema(&lab.store).await;
         }
-    }
-}
-
-/// The same test opens the same schema again.
-async fn drop_schema(lab: &Lab) {
-    if lab.store.dialect() == crate::store::Dialect::Postgres {
-        let mut tx = lab.store.write().await.unwrap();
-        db::run(&mut tx, db::sql("do $$ begin execute 'drop schema ' || current_schema() || ' cascade'; end $$"))
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-        lab.store.close().await;
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use model::mask::Masker;
 use model::plan::Fingerprint;
 use model::ports::IacError;
 use ring::{digest, hmac};
@@ -20,14 +21,16 @@ use super::unreadable;
 
 pub(super) struct Fingerprinter<'k> {
     key: hmac::Key,
+    /// Finds what is secret although the document does not mark it.
+    known: Masker,
     items: BTreeMap<String, String>,
     stack_key: std::marker::PhantomData<&'k SecretString>,
 }
 
 impl<'k> Fingerprinter<'k> {
-    pub(super) fn new(stack_key: &'k SecretString) -> Self {
+    pub(super) fn new(stack_key: &'k SecretString, known: Masker) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, stack_key.expose_secret().as_bytes());
-        Self { key, items: BTreeMap::new(), stack_key: std::marker::PhantomData }
+        Self { key, known, items: BTreeMap::new(), stack_key: std::marker::PhantomData }
     }
 
     pub(super) fn change(&mut self, raw: &RawChange, deferred: Option<&str>) {
@@ -92,7 +95,8 @@ impl<'k> Fingerprinter<'k> {
 
     fn leaf(&self, path: &str, value: &Value, sensitive: bool) -> String {
         let text = canonical(value);
-        if sensitive && !value.is_null() { self.keyed(path, &text) } else { format!("={text}") }
+        let secret = sensitive && !value.is_null() || self.known.finds(&text);
+        if secret { self.keyed(path, &text) } else { format!("={text}") }
     }
 
     fn keyed(&self, path: &str, text: &str) -> String {
@@ -163,6 +167,7 @@ impl<'k> Fingerprinter<'k> {
     }
 
     fn put(&mut self, key: String, text: &Canonical) {
+        let key = if self.known.finds(&key) { self.known.mask(&key) + &self.keyed("key", &key) } else { key };
         let digest = digest::digest(&digest::SHA256, text.0.as_bytes());
         self.items.insert(key, hex::encode(digest.as_ref()));
     }

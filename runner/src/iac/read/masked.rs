@@ -2,6 +2,7 @@
 
 use model::plan::{Change, OutputChange, Shown};
 use model::ports::IacError;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -87,6 +88,13 @@ pub(super) fn mask_shown(
     }
 }
 
+/// Masks instance keys that hold a secret.
+pub(super) fn mask_addresses<'a>(masker: &Masker, changes: impl Iterator<Item = &'a mut Change>) {
+    if !masker.is_empty() {
+        changes.for_each(|change| mask_text(masker, &mut change.address));
+    }
+}
+
 fn mask_one(masker: &Masker, shown: &mut Option<Shown>) {
     if let Some(Shown::Value(text) | Shown::Lines(text)) = shown {
         mask_text(masker, text);
@@ -100,15 +108,16 @@ fn mask_text(masker: &Masker, text: &mut String) {
 }
 
 /// The document as it may be stored: sensitive values are `"***"` by marks, sensitive variables by the
-/// configuration, and every further text by value. The same shape as before, so that policies can read it.
-pub fn masked_json(document: &[u8]) -> Result<Vec<u8>, IacError> {
+/// configuration, and every further text by value, as `known` ones are. The same shape as before, so that policies
+/// can read it.
+pub fn masked_json(document: &[u8], known: &[SecretString]) -> Result<Vec<u8>, IacError> {
     super::parse(document)?;
     let document = super::without_preface(document);
     let sections: std::collections::BTreeMap<String, &RawValue> =
         serde_json::from_slice(document).map_err(|error| unreadable("the plan document", &error))?;
     let configuration = sections.get("configuration").copied();
     let variables = sensitive_variables(configuration)?;
-    let mut secrets = Secrets::default();
+    let mut secrets = Secrets { values: known.iter().map(|secret| secret.expose_secret().to_owned()).collect() };
     variables.values().for_each(|default| secrets.note(default));
     for name in ["variables", "resource_changes", "resource_drift", "deferred_changes", "output_changes"] {
         let Some(raw) = sections.get(name) else { continue };

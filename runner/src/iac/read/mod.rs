@@ -13,7 +13,7 @@ mod risk;
 
 use model::plan::{Action, Change, Counts, PlanDocument, Risk};
 use model::ports::IacError;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -92,13 +92,18 @@ fn parse(bytes: &[u8]) -> Result<Document<'_>, IacError> {
 }
 
 /// See `IacEngine::read_plan`.
-pub(super) fn read_plan(bytes: &[u8], stack_key: &SecretString) -> Result<PlanDocument, IacError> {
+pub(super) fn read_plan(
+    bytes: &[u8],
+    stack_key: &SecretString,
+    known: &[SecretString],
+) -> Result<PlanDocument, IacError> {
     let document = parse(bytes)?;
+    let known = Masker::new(known.iter().map(|secret| secret.expose_secret()));
     let mut reader = Reader {
         counts: Counts::default(),
         changes: Vec::new(),
         warnings: Vec::new(),
-        prints: Fingerprinter::new(stack_key),
+        prints: Fingerprinter::new(stack_key, known.clone()),
         secrets: Secrets::default(),
         attributes: 0,
         left_out: 0,
@@ -126,6 +131,8 @@ pub(super) fn read_plan(bytes: &[u8], stack_key: &SecretString) -> Result<PlanDo
     }
     let masker = Masker::new(secrets.values.iter().map(String::as_str));
     masked::mask_shown(&masker, &mut changes, &mut drift, &mut outputs, &mut warnings);
+    masked::mask_shown(&known, &mut changes, &mut drift, &mut outputs, &mut warnings);
+    masked::mask_addresses(&known, changes.iter_mut().chain(&mut drift));
     // Unstable: the stable sort would need half of the list again.
     changes.sort_unstable_by(|a, b| {
         b.risk

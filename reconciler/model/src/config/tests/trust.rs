@@ -191,3 +191,47 @@ fn rights_that_someone_gains_are_found() {
     let stricter = base.replace("allow apply {", "deny apply { who author }\n allow apply {");
     assert_eq!(loosened(base, &stricter.replace("role:maintain", "role:admin")), "");
 }
+
+/// The bindings of the only stack that the base has not, a line each.
+fn new_secrets(base: &str, head: &str) -> String {
+    let found = change((base, &["a"]), (head, &["a", "b"]));
+    let lines = found.new_secrets.iter().flat_map(|(stack, all)| all.iter().map(move |one| format!("{stack}: {one}")));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_secret_that_the_change_would_bring_is_noted() {
+    let base = "stack a { var { x secret=A }; env { TOKEN secret=T } }";
+    // The base's own bindings, in whatever order and place.
+    assert_eq!(new_secrets(base, base), "");
+    assert_eq!(new_secrets(base, "// moved\nstack a { env { TOKEN secret=T }; var { x secret=A } }"), "");
+    assert_eq!(new_secrets(base, "stack a { var { x plain } }"), "");
+    // Another secret, another variable, another kind.
+    assert_eq!(new_secrets(base, "stack a { var { x secret=B } }"), "a: var x secret=B");
+    assert_eq!(new_secrets(base, "stack a { var { x secret=A; y secret=A } }"), "a: var y secret=A");
+    assert_eq!(new_secrets(base, "stack a { env { x secret=A } }"), "a: env x secret=A");
+    assert_eq!(new_secrets("stack a", base), "a: var x secret=A\na: env TOKEN secret=T");
+}
+
+#[test]
+fn a_new_stack_has_the_secrets_of_the_bases_layers_and_no_others() {
+    let layers = "fragment f { env { TOKEN secret=T } }\ndefaults { var { x secret=A }; use f }\n";
+    let (base, head) = (format!("{layers}stack a"), format!("{layers}stack a\nstack b"));
+    assert_eq!(new_secrets(&base, &head), "");
+    let greedy = format!("{layers}stack a\nstack b {{ var {{ y secret=A }} }}");
+    assert_eq!(new_secrets(&base, &greedy), "b: var y secret=A");
+    // A renamed stack keeps what it had; a fragment of the head brings nothing.
+    let renamed = "stack b was=a { path a; var { x secret=A } }";
+    assert_eq!(new_secrets("stack a { var { x secret=A } }", renamed), "");
+    let fragment = "fragment f { env { TOKEN secret=T } }\nstack a { use f }";
+    assert_eq!(new_secrets("stack a", fragment), "a: env TOKEN secret=T");
+}
+
+#[test]
+fn a_secrets_name_is_one() {
+    assert!(super::refused("stack a { var { x secret=\"a b\" } }").is_empty(), "only resolving tells");
+    let parsed = parse(&[file("stack a { var { x secret=\"a b\" } }")]);
+    let found =
+        resolve(ResolveInput { repo: &repo(), config: &parsed.config, organisation: None, layout: &layout(&["a"]) });
+    assert!(shown(&found.diagnostics).contains("secret-name"), "{}", shown(&found.diagnostics));
+}
