@@ -25,6 +25,35 @@ pub struct DeliveryRecord {
     pub dropped: bool,
 }
 
+/// A deployment as people see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeploymentRecord {
+    /// The environment.
+    pub environment: String,
+    /// The commit.
+    pub sha: String,
+    /// The states of its statuses, oldest first.
+    pub states: Vec<String>,
+}
+
+/// What came of work.
+impl FakeGitHub {
+    /// The deployments of a repository, oldest first.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn deployments(&self, repository: &str) -> Result<Vec<DeploymentRecord>, Error> {
+        let model = self.shared.model();
+        let it = model.repository(model.repository_id(repository)?)?;
+        let shaped = it.deployments.values().map(|it| DeploymentRecord {
+            environment: it.environment.clone(),
+            sha: it.sha.clone(),
+            states: it.statuses.iter().map(|status| status.state.clone()).collect(),
+        });
+        Ok(shaped.collect())
+    }
+}
+
 /// Webhooks by hand, and what went wrong.
 impl FakeGitHub {
     /// How many webhooks wait.

@@ -163,7 +163,9 @@ async fn run(git: &Git, service: &str, advertise: bool, request: &GitRequest) ->
     let mut command = Command::from(git::command());
     if service == "git-receive-pack" {
         // GitHub's own refs are not for pushing.
-        command.args(["-c", "receive.hideRefs=refs/pull"]);
+        for own in ["refs/pull", "refs/heads/gh-readonly-queue"] {
+            command.args(["-c", &format!("receive.hideRefs={own}")]);
+        }
     }
     command.arg(service.trim_start_matches("git-")).arg("--stateless-rpc");
     if advertise {

@@ -38,12 +38,13 @@ use tokio::sync::oneshot;
 
 pub use clock::{Clock, system_clock};
 pub use error::{Error, FieldError};
-pub use evidence::DeliveryRecord;
+pub use evidence::{DeliveryRecord, DeploymentRecord};
 pub use git::{Change, GitError};
 pub use model::account::Role;
 pub use model::landing::Method;
 pub use model::protection::Rules;
 pub use model::pull::NewPull;
+pub use model::queue::QueueRules;
 pub use model::review::Verdict;
 pub use outage::Fault;
 pub use people::{AppCredentials, AppSpec};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bot::github::{AppKey, GitHub, GitHubOptions};
+use bot::github::{AppKey, GitHub, GitHubOptions, manifest};
 use fake_github::{AppSpec, Change, FakeGitHub, NewPull, Options, Role as FakeRole};
 use model::diagnostic::{Diagnostic, Diagnostics, Span};
 use model::id::{CommitSha, InstallationId, PullNumber, RepoName};
@@ -35,11 +35,13 @@ pub(crate) struct Scene {
     pub(crate) number: PullNumber,
 }
 
-const PERMISSIONS: [(&str, &str); 4] =
-    [("checks", "write"), ("contents", "read"), ("pull_requests", "write"), ("issues", "write")];
-
 /// `acme/shop` with one open pull request of ana's; ben may write.
 pub(crate) async fn scene() -> Scene {
+    scene_with(&manifest::permissions()).await
+}
+
+/// The same for an App with these permissions.
+pub(crate) async fn scene_with(permissions: &[(&str, &str)]) -> Scene {
     let clock = ManualClock(Arc::new(AtomicI64::new(START)));
     let ticks = clock.clone();
     let double = FakeGitHub::start(Options { clock: Arc::new(move || ticks.now().micros()), ..Options::default() })
@@ -49,7 +51,7 @@ pub(crate) async fn scene() -> Scene {
     }
     double.add_organization("acme", &["ana"]).expect("an organization");
     let app = double
-        .create_app(AppSpec::new(7, "buildit", "a webhook secret", &PERMISSIONS, &["pull_request"]))
+        .create_app(AppSpec::new(7, "buildit", "a webhook secret", permissions, &["pull_request"]))
         .expect("an app");
     double.create_repository("acme", "shop", &[("README.md", "# shop\n")]).expect("a repository");
     double.set_permission("acme/shop", "ben", FakeRole::Write).expect("a role");

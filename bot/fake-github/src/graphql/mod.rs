@@ -5,12 +5,15 @@ mod mutation;
 mod page;
 mod parse;
 mod pull;
+mod queue;
 
 use serde_json::{Map, Value, json};
 
 use crate::clock::rfc3339;
 use crate::model::Model;
 use crate::model::account::{Caller, Kind};
+use crate::model::landing::Method;
+use crate::model::queue::Entry;
 use crate::rest::Refusal;
 use crate::shape::{from_node, node};
 use page::Page;
@@ -25,6 +28,10 @@ enum Thing {
     Pull(u64, u64),
     Comment(u64, u64),
     Thread(u64, u64, u64),
+    /// The queue of a base branch.
+    Queue(u64, String),
+    /// An entry of a queue, as it was when it was asked for.
+    Entry(u64, String, Box<Entry>),
     /// A commit as a part of a pull request.
     PullCommit(u64, String),
     Commit(u64, String),
@@ -45,6 +52,8 @@ impl Thing {
             Thing::Pull(..) => "PullRequest",
             Thing::Comment(..) => "IssueComment",
             Thing::Thread(..) => "PullRequestReviewThread",
+            Thing::Queue(..) => "MergeQueue",
+            Thing::Entry(..) => "MergeQueueEntry",
             Thing::PullCommit(..) => "PullRequestCommit",
             Thing::Commit(..) => "Commit",
             Thing::Page(page) => page.kind,
@@ -68,6 +77,27 @@ enum Found {
 
 type Arguments = Map<String, Value>;
 
+/// An answer that says no.
+#[derive(Debug)]
+enum No {
+    /// A correct client would not have asked so.
+    Wrong(String),
+    /// The question was good; the state of things does not allow it.
+    Refused(String),
+}
+
+impl From<String> for No {
+    fn from(why: String) -> No {
+        No::Wrong(why)
+    }
+}
+
+impl From<&str> for No {
+    fn from(why: &str) -> No {
+        No::Wrong(why.into())
+    }
+}
+
 /// Answers one request: `{"data"}` or `{"errors"}`, or a refusal of the credentials.
 pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]) -> Result<Value, Refusal> {
     let caller = crate::token::caller(model, authorization)
@@ -79,7 +109,8 @@ pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]
     let request: Value = serde_json::from_slice(body).map_err(|_| Refusal::new(400, "Problems parsing JSON"))?;
     let empty = json!({});
     let variables = request.get("variables").filter(|it| it.is_object()).unwrap_or(&empty);
-    let done = parse::operation(request["query"].as_str().unwrap_or_default(), variables).and_then(|operation| {
+    let read = parse::operation(request["query"].as_str().unwrap_or_default(), variables).map_err(No::from);
+    let done = read.and_then(|operation| {
         let root = if operation.mutation { Thing::Mutation } else { Thing::Query };
         select(model, &caller, &root, &operation.selections)
     });
@@ -88,7 +119,8 @@ pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]
             model.questions.push(json!({"query": request["query"], "variables": variables, "data": data}));
             json!({"data": data})
         }
-        Err(why) => {
+        Err(No::Refused(why)) => json!({"errors": [{"type": "UNPROCESSABLE", "message": why}]}),
+        Err(No::Wrong(why)) => {
             model.violation(format!("graphql: {why}"));
             let kind = match why.as_str() {
                 why if why.starts_with("Could not resolve") => "NOT_FOUND",
@@ -100,7 +132,7 @@ pub(crate) fn answer(model: &mut Model, authorization: Option<&str>, body: &[u8]
     })
 }
 
-fn select(model: &mut Model, caller: &Caller, thing: &Thing, selections: &[Selection]) -> Result<Value, String> {
+fn select(model: &mut Model, caller: &Caller, thing: &Thing, selections: &[Selection]) -> Result<Value, No> {
     let kind = thing.kind(model);
     let mut map = Map::new();
     for selection in selections {
@@ -131,9 +163,9 @@ fn resolved(
     found: Found,
     name: &str,
     selections: &[Selection],
-) -> Result<Value, String> {
+) -> Result<Value, No> {
     if matches!(found, Found::Value(_)) != selections.is_empty() {
-        return Err(format!("Field must have selections exactly when it is an object (field '{name}')"));
+        return Err(format!("Field must have selections exactly when it is an object (field '{name}')").into());
     }
     match found {
         Found::Value(value) => Ok(value),
@@ -152,13 +184,7 @@ fn resolved(
     }
 }
 
-fn field(
-    model: &mut Model,
-    caller: &Caller,
-    thing: &Thing,
-    name: &str,
-    arguments: &Arguments,
-) -> Result<Found, String> {
+fn field(model: &mut Model, caller: &Caller, thing: &Thing, name: &str, arguments: &Arguments) -> Result<Found, No> {
     let found = match thing {
         Thing::Query => query(model, caller, name, arguments)?,
         Thing::Mutation => mutation::run(model, caller, name, arguments)?,
@@ -168,6 +194,8 @@ fn field(
         Thing::Actor(id) if name == "login" => Some(Found::Value(json!(model.login(*id)))),
         Thing::Actor(_) => None,
         Thing::Thread(repository, number, id) => pull::thread(model, *repository, *number, *id, name),
+        Thing::Queue(repository, base) => queue::field(model, *repository, base, name, arguments)?,
+        Thing::Entry(repository, base, entry) => queue::entry(model, *repository, base, entry, name),
         Thing::PullCommit(repository, sha) => {
             (name == "commit").then(|| Found::Thing(Some(Thing::Commit(*repository, sha.clone()))))
         }
@@ -177,7 +205,7 @@ fn field(
         Thing::Done(payload, thing) if name == payload.field => Some(Found::Thing(Some((**thing).clone()))),
         Thing::Done(..) => (name == "clientMutationId").then_some(Found::Value(Value::Null)),
     };
-    found.ok_or_else(|| format!("Field '{name}' doesn't exist on type '{}'", thing.kind(model)))
+    found.ok_or_else(|| format!("Field '{name}' doesn't exist on type '{}'", thing.kind(model)).into())
 }
 
 fn query(model: &Model, caller: &Caller, name: &str, arguments: &Arguments) -> Result<Option<Found>, String> {
@@ -253,6 +281,16 @@ fn repository(
         "databaseId" => Found::Value(json!(id)),
         "name" => Found::Value(json!(it.name)),
         "nameWithOwner" => Found::Value(json!(model.full_name(it))),
+        "mergeCommitAllowed" => Found::Value(json!(it.merges.allowed.contains(&Method::Merge))),
+        "squashMergeAllowed" => Found::Value(json!(it.merges.allowed.contains(&Method::Squash))),
+        "rebaseMergeAllowed" => Found::Value(json!(it.merges.allowed.contains(&Method::Rebase))),
+        "deleteBranchOnMerge" => Found::Value(json!(it.merges.delete_branch)),
+        "hasIssuesEnabled" => Found::Value(json!(it.has_issues)),
+        "mergeQueue" => {
+            may_read(caller, &["merge_queues"])?;
+            let branch = arguments.get("branch").and_then(Value::as_str).unwrap_or(&it.default_branch);
+            Found::Thing(it.queue_rules(branch).is_some().then(|| Thing::Queue(id, branch.to_owned())))
+        }
         "pullRequest" => {
             may_read(caller, &["pull_requests", "issues"])?;
             let number = arguments.get("number").and_then(Value::as_u64).unwrap_or(0);

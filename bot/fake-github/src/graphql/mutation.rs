@@ -1,11 +1,13 @@
-//! Owns mutations: hiding comments, resolving conversations.
+//! Owns mutations: hiding comments, resolving conversations, merge queues.
 
 use serde_json::Value;
 
-use super::{Arguments, Found, Thing, actor, by_node};
+use super::{Arguments, Found, No, Thing, actor, by_node};
 use crate::Role;
+use crate::error::Error;
 use crate::model::Model;
 use crate::model::account::Caller;
+use crate::model::queue::Entry;
 
 /// What a mutation answers with.
 #[derive(Debug, Clone, Copy)]
@@ -17,12 +19,7 @@ pub(super) struct Payload {
 
 const REASONS: [&str; 6] = ["ABUSE", "DUPLICATE", "OFF_TOPIC", "OUTDATED", "RESOLVED", "SPAM"];
 
-pub(super) fn run(
-    model: &mut Model,
-    caller: &Caller,
-    name: &str,
-    arguments: &Arguments,
-) -> Result<Option<Found>, String> {
+pub(super) fn run(model: &mut Model, caller: &Caller, name: &str, arguments: &Arguments) -> Result<Option<Found>, No> {
     let input = || input(name, arguments);
     let (payload, thing) = match name {
         "minimizeComment" => {
@@ -30,7 +27,7 @@ pub(super) fn run(
             known(input, &["subjectId", "classifier"])?;
             let reason = text(input, "classifier");
             if !REASONS.contains(&reason) {
-                return Err(format!("Expected \"{reason}\" to be one of: {}", REASONS.join(", ")));
+                return Err(format!("Expected \"{reason}\" to be one of: {}", REASONS.join(", ")).into());
             }
             let hidden = minimize(model, caller, text(input, "subjectId"), Some(reason))?;
             (Payload { kind: "MinimizeCommentPayload", field: "minimizedComment" }, hidden)
@@ -48,6 +45,24 @@ pub(super) fn run(
             let thread = resolve(model, caller, text(input, "threadId"), resolved)?;
             let kind = if resolved { "ResolveReviewThreadPayload" } else { "UnresolveReviewThreadPayload" };
             (Payload { kind, field: "thread" }, thread)
+        }
+        "enqueuePullRequest" => {
+            let input = input()?;
+            known(input, &["pullRequestId", "expectedHeadOid", "jump"])?;
+            let head = input.get("expectedHeadOid").and_then(Value::as_str);
+            let jump = input.get("jump").and_then(Value::as_bool).unwrap_or(false);
+            let entry = queued(model, caller, text(input, "pullRequestId"), |model, repository, number, by| {
+                model.enqueue(repository, number, by, head, jump)
+            })?;
+            (Payload { kind: "EnqueuePullRequestPayload", field: "mergeQueueEntry" }, entry)
+        }
+        "dequeuePullRequest" => {
+            let input = input()?;
+            known(input, &["id"])?;
+            let entry = queued(model, caller, text(input, "id"), |model, repository, number, by| {
+                model.dequeue(repository, number, by)
+            })?;
+            (Payload { kind: "DequeuePullRequestPayload", field: "mergeQueueEntry" }, entry)
         }
         _ => return Ok(None),
     };
@@ -103,6 +118,33 @@ fn resolve(model: &mut Model, caller: &Caller, thread: &str, resolved: bool) -> 
     let by = by.ok_or("Resource not accessible by integration")?;
     model.resolve_thread(repository, number, id, by, resolved).map_err(|error| error.to_string())?;
     Ok(Thing::Thread(repository, number, id))
+}
+
+/// Puts a pull request into its queue or takes it out; its entry.
+fn queued(
+    model: &mut Model,
+    caller: &Caller,
+    id: &str,
+    run: impl FnOnce(&mut Model, u64, u64, u64) -> Result<(String, Entry), Error>,
+) -> Result<Thing, No> {
+    let Thing::Pull(repository, number) = by_node(model, caller, id)? else {
+        return Err(format!("Could not resolve to PullRequest node with the global id of '{id}'").into());
+    };
+    let may = match caller {
+        Caller::Installation { .. } => {
+            let rights = ["contents", "pull_requests", "merge_queues"];
+            rights.iter().all(|right| writes(model, caller, repository, &[right]))
+        }
+        Caller::Person(id) => model.repository(repository).is_ok_and(|it| model.role(*id, it) >= Some(Role::Write)),
+        Caller::Anonymous | Caller::App(_) => false,
+    };
+    let by = actor(model, caller).filter(|_| may).ok_or("Resource not accessible by integration")?;
+    let done = run(model, repository, number, by);
+    let (base, entry) = done.map_err(|error| match error {
+        Error::NotAllowed(why) => No::Refused(why),
+        other => No::Wrong(other.to_string()),
+    })?;
+    Ok(Thing::Entry(repository, base, Box::new(entry)))
 }
 
 fn writes(model: &Model, caller: &Caller, repository: u64, any_of: &[&str]) -> bool {

@@ -6,6 +6,7 @@ use super::{Arguments, Found, Page, Thing, may_read};
 use crate::clock::rfc3339;
 use crate::model::Model;
 use crate::model::account::Caller;
+use crate::model::queue::Entry;
 use crate::shape::node;
 
 pub(super) fn field(
@@ -42,6 +43,20 @@ pub(super) fn field(
         "reviewDecision" => {
             may_read(caller, &["pull_requests"])?;
             json!(model.review_decision(it, pull).map_err(|error| error.to_string())?)
+        }
+        "merged" => json!(pull.merged_at.is_some()),
+        "mergedAt" => json!(pull.merged_at.map(rfc3339)),
+        "isMergeQueueEnabled" => json!(it.queue_rules(&pull.base_ref).is_some()),
+        "isInMergeQueue" => json!(it.queued(number).is_some()),
+        "mergeCommit" => {
+            let merged = pull.merge_commit_sha.clone().filter(|_| pull.merged_at.is_some());
+            return Ok(Some(Found::Thing(merged.map(|sha| Thing::Commit(repository, sha)))));
+        }
+        "mergeQueueEntry" => {
+            may_read(caller, &["merge_queues"])?;
+            let thing =
+                |(base, entry): (&str, &Entry)| Thing::Entry(repository, base.to_owned(), Box::new(entry.clone()));
+            return Ok(Some(Found::Thing(it.queued(number).map(thing))));
         }
         "author" => return Ok(Some(Found::Thing(Some(Thing::Actor(pull.author))))),
         "comments" => {

@@ -16,20 +16,17 @@ pub(crate) enum Kind {
 
 /// GitHub's own account, by which it commits.
 const WEB_FLOW: u64 = 19_864_447;
+/// GitHub's own account, by which merge queues push and merge.
+pub(crate) const MERGE_QUEUE: u64 = 118_344_674;
 
 /// Accounts that are there before anyone comes.
 pub(crate) fn built_in() -> BTreeMap<u64, Account> {
-    // 2016-06-10, when GitHub made it.
-    let created_at = 1_465_560_000_000_000;
-    let it = Account {
-        id: WEB_FLOW,
-        login: "web-flow".into(),
-        kind: Kind::User,
-        members: Vec::new(),
-        free: false,
-        created_at,
+    let own = |id: u64, login: &str, kind: Kind| {
+        // 2016-06-10, when GitHub made the first of them.
+        let created_at = 1_465_560_000_000_000;
+        (id, Account { id, login: login.into(), kind, members: Vec::new(), free: false, created_at })
     };
-    BTreeMap::from([(WEB_FLOW, it)])
+    BTreeMap::from([own(WEB_FLOW, "web-flow", Kind::User), own(MERGE_QUEUE, "github-merge-queue[bot]", Kind::Bot)])
 }
 
 impl Account {

@@ -339,7 +339,7 @@ impl Model {
                 self.tell_suite(repository, run.suite, bot, "completed", None)?;
             }
         }
-        Ok(())
+        self.settle_queues(repository)
     }
 
     pub(crate) fn run(&self, repository: u64, id: u64) -> Result<&CheckRun, Error> {

@@ -57,42 +57,53 @@ impl Model {
         let base = base.ok_or_else(|| Error::NotAllowed("Base branch does not exist".into()))?;
         let words = Words { title: how.title.as_deref(), message: how.message.as_deref() };
         let commit = self.landing(it, pull, &base, actor, method, words)?;
-        self.land(repository, number, actor, method, &commit)?;
+        let base = pull.base_ref.clone();
+        self.land(repository, &base, actor, method, &[(number, commit.clone())])?;
         Ok(commit)
     }
 
-    /// Moves the base to the commit that brings a pull request, and does what follows.
+    /// Moves a base over the commits that bring pull requests, in this order, and does what follows.
     pub(crate) fn land(
         &mut self,
         repository: u64,
-        number: u64,
+        base: &str,
         actor: u64,
         method: Method,
-        commit: &str,
+        landed: &[(u64, String)],
     ) -> Result<(), Error> {
+        let Some((_, tip)) = landed.last() else { return Ok(()) };
+        let reference = format!("refs/heads/{base}");
+        let it = self.repository(repository)?;
+        let gone = || Error::NotAllowed("Base branch does not exist".into());
+        let before = it.git.branch(base)?.ok_or_else(gone)?;
+        it.git.set_ref(&reference, tip)?;
+        let mut from = before.clone();
+        for (number, commit) in landed {
+            let it = self.repository_mut(repository)?;
+            let brought = hashes(&it.git.log(Some(&from), commit, 500)?);
+            it.pull_mut(*number)?.landed = Some(method);
+            if method != Method::Rebase {
+                // GitHub signs what it commits itself.
+                it.signatures.insert(commit.clone(), "valid".into());
+            }
+            self.mark_merged(repository, *number, actor, commit, brought)?;
+            from.clone_from(commit);
+        }
+        self.ref_changed(repository, &reference, &before, tip, actor)?;
+        landed.iter().try_for_each(|(number, _)| self.drop_head(repository, *number, actor))
+    }
+
+    /// The head branch goes with the merge where the repository says so.
+    fn drop_head(&mut self, repository: u64, number: u64, actor: u64) -> Result<(), Error> {
         let it = self.repository(repository)?;
         let pull = it.pull(number)?;
-        let (base_ref, head_ref) = (pull.base_ref.clone(), pull.head_ref.clone());
-        let reference = format!("refs/heads/{base_ref}");
-        let gone = || Error::NotAllowed("Base branch does not exist".into());
-        let before = it.git.branch(&base_ref)?.ok_or_else(gone)?;
-        let brought = hashes(&it.git.log(Some(&before), commit, 500)?);
-        let here = pull.head_repository == Some(repository);
-        it.git.set_ref(&reference, commit)?;
-        let it = self.repository_mut(repository)?;
-        it.pull_mut(number)?.landed = Some(method);
-        if method != Method::Rebase {
-            // GitHub signs what it commits itself.
-            it.signatures.insert(commit.to_owned(), "valid".into());
+        let (head, base) = (pull.head_ref.clone(), pull.base_ref.clone());
+        let here = pull.head_repository == Some(repository) && head != base && head != it.default_branch;
+        if !it.merges.delete_branch || !here || it.git.branch(&head)?.is_none() {
+            return Ok(());
         }
-        let delete = it.merges.delete_branch && here && head_ref != base_ref && head_ref != it.default_branch;
-        self.mark_merged(repository, number, actor, commit, brought)?;
-        self.ref_changed(repository, &reference, &before, commit, actor)?;
-        if delete {
-            self.retarget(repository, &head_ref, &base_ref, actor)?;
-            self.remove_ref(repository, &format!("refs/heads/{head_ref}"), actor)?;
-        }
-        Ok(())
+        self.retarget(repository, &head, &base, actor)?;
+        self.remove_ref(repository, &format!("refs/heads/{head}"), actor)
     }
 
     /// What the repository or a rule of the base has against this merge.
@@ -104,6 +115,9 @@ impl Model {
         let rules = it.rules_on(&pull.base_ref);
         if rules.iter().any(|rules| rules.linear) && method == Method::Merge {
             return violates("This branch must not contain merge commits.");
+        }
+        if it.queue_rules(&pull.base_ref).is_some() {
+            return violates("Changes must be made through the merge queue");
         }
         self.blocked(it, pull)
     }
@@ -173,6 +187,7 @@ impl Model {
         if brought.is_empty() {
             brought.push(pull.head_sha.clone());
         }
+        self.leave_queue(repository, number, actor)?;
         self.mark_merged(repository, number, actor, &base, brought)?;
         Ok(true)
     }

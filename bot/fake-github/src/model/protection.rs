@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::model::Model;
+use crate::model::queue::QueueRules;
 use crate::model::repository::Repository;
 use crate::shape;
 
@@ -28,6 +29,8 @@ pub struct Rules {
     pub signatures: bool,
     /// No merge commits.
     pub linear: bool,
+    /// Merges go through a queue.
+    pub queue: Option<QueueRules>,
 }
 
 impl Rules {

@@ -274,10 +274,11 @@ impl Model {
 
     pub(crate) fn close_pull(&mut self, repository: u64, number: u64, actor: u64) -> Result<(), Error> {
         let now = self.now();
-        let pull = self.repository_mut(repository)?.pull_mut(number)?;
-        if !pull.open {
+        if !self.repository(repository)?.pull(number)?.open {
             return Ok(());
         }
+        self.leave_queue(repository, number, actor)?;
+        let pull = self.repository_mut(repository)?.pull_mut(number)?;
         pull.open = false;
         (pull.closed_at, pull.updated_at) = (Some(now), now);
         self.tell_pull(repository, number, actor, "closed", &[])

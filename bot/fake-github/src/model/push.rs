@@ -31,7 +31,8 @@ impl Model {
             self.suites_for_push(repository, branch, before, after, actor)?;
         }
         self.heads_moved(repository, branch, before, after, actor)?;
-        self.bases_moved(repository, branch, after, actor)
+        self.bases_moved(repository, branch, after, actor)?;
+        self.settle_queue(repository, branch)
     }
 
     /// The first branch of an empty repository becomes its default, as on GitHub.
@@ -120,6 +121,7 @@ impl Model {
                 self.close_pull(base, number, actor)?;
                 continue;
             }
+            self.leave_queue(base, number, actor)?;
             self.take_head(base, number, head_repository, after)?;
             if self.merged_by_push(base, number, actor)? {
                 continue;

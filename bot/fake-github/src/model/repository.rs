@@ -9,10 +9,12 @@ use crate::model::account::{Kind, Role};
 use crate::model::activity::Activity;
 use crate::model::check::{CheckRun, CheckSuite};
 use crate::model::comment::Comment;
+use crate::model::deployment::Deployment;
 use crate::model::issue::Issue;
 use crate::model::merge::MergeSettings;
 use crate::model::protection::{Protection, Ruleset};
 use crate::model::pull::Pull;
+use crate::model::queue::Entry;
 use crate::model::status::Status;
 
 #[derive(Debug)]
@@ -38,11 +40,14 @@ pub(crate) struct Repository {
     pub(crate) suites: BTreeMap<u64, CheckSuite>,
     pub(crate) runs: BTreeMap<u64, CheckRun>,
     pub(crate) statuses: Vec<Status>,
+    pub(crate) deployments: BTreeMap<u64, Deployment>,
     /// Oldest first.
     pub(crate) activity: Vec<Activity>,
     pub(crate) protections: Vec<Protection>,
     pub(crate) rulesets: Vec<Ruleset>,
     pub(crate) merges: MergeSettings,
+    /// By base branch, the next to be merged first.
+    pub(crate) queues: BTreeMap<String, Vec<Entry>>,
     /// What GitHub says of commits' signatures, in its words; absent ones are unsigned.
     pub(crate) signatures: BTreeMap<String, String>,
 }
@@ -118,10 +123,12 @@ impl Model {
             suites: BTreeMap::new(),
             runs: BTreeMap::new(),
             statuses: Vec::new(),
+            deployments: BTreeMap::new(),
             activity: Vec::new(),
             protections: Vec::new(),
             rulesets: Vec::new(),
             merges: MergeSettings::default(),
+            queues: BTreeMap::new(),
             signatures: BTreeMap::new(),
         };
         self.repositories.insert(id, repository);

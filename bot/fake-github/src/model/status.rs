@@ -86,6 +86,7 @@ impl Model {
         let it = self.repository_mut(repository)?;
         it.statuses.push(Status { id, sha, context, state, description, target_url, creator, created_at });
         self.tell_status(repository, id)?;
+        self.settle_queues(repository)?;
         Ok(id)
     }
 

@@ -14,7 +14,7 @@ use crate::model::thread;
 
 /// How a check stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub(crate) enum Standing {
     Passed,
     Waiting,
     Failed,
@@ -125,8 +125,16 @@ impl Model {
     }
 }
 
+/// Have these contexts passed on a commit? Without any named: all that it has.
+pub(crate) fn all_good(it: &Repository, sha: &str, contexts: Option<&[String]>) -> bool {
+    match contexts {
+        None => standings(it, sha, |_, _| true).into_iter().all(|it| it == Standing::Passed),
+        Some(contexts) => contexts.iter().all(|context| standing(it, sha, context, None) == Some(Standing::Passed)),
+    }
+}
+
 /// The worst of the newest check runs and statuses of that name; `None` when there is none.
-fn standing(it: &Repository, sha: &str, context: &str, app: Option<u64>) -> Option<Standing> {
+pub(crate) fn standing(it: &Repository, sha: &str, context: &str, app: Option<u64>) -> Option<Standing> {
     let all = standings(it, sha, |name, by| name == context && (app.is_none() || app == by));
     [Standing::Failed, Standing::Waiting, Standing::Passed].into_iter().find(|standing| all.contains(standing))
 }

@@ -39,6 +39,53 @@ impl FakeGitHub {
         self.writer(repository, login, |model, id, actor| model.merge_pull(id, number, actor, &how))
     }
 
+    /// Presses *Merge when ready* on a base with a merge queue. Without required checks it is merged at once.
+    ///
+    /// # Errors
+    /// What GitHub would refuse.
+    pub fn enqueue(&self, repository: &str, number: u64, login: &str) -> Result<(), Error> {
+        self.writer(repository, login, |model, id, actor| model.enqueue(id, number, actor, None, false).map(drop))
+    }
+
+    /// Takes a pull request out of its merge queue.
+    ///
+    /// # Errors
+    /// It is in none.
+    pub fn dequeue(&self, repository: &str, number: u64, login: &str) -> Result<(), Error> {
+        self.writer(repository, login, |model, id, actor| model.dequeue(id, number, actor).map(drop))
+    }
+
+    /// The groups of a base's merge queue in their order: pull request, commit; `None` while it is not tested yet.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn merge_queue(&self, repository: &str, base: &str) -> Result<Vec<(u64, Option<String>)>, Error> {
+        let model = self.shared.model();
+        let it = model.repository(model.repository_id(repository)?)?;
+        let group = |entry: &crate::model::queue::Entry| entry.group.as_ref().map(|group| group.commit.clone());
+        Ok(it.queue(base).iter().map(|entry| (entry.number, group(entry))).collect())
+    }
+
+    /// Lets the merge queues see that time has passed.
+    ///
+    /// # Errors
+    /// There is no such repository; git fails.
+    pub fn settle_queues(&self, repository: &str) -> Result<(), Error> {
+        let mut model = self.shared.model();
+        let id = model.repository_id(repository)?;
+        model.settle_queues(id)
+    }
+
+    /// The parents of a commit.
+    ///
+    /// # Errors
+    /// There is no such repository or commit.
+    pub fn parents(&self, repository: &str, sha: &str) -> Result<Vec<String>, Error> {
+        let model = self.shared.model();
+        let commit = model.repository(model.repository_id(repository)?)?.git.commit_object(sha)?;
+        commit.map(|it| it.parents).ok_or_else(|| Error::NotFound(format!("commit {sha}")))
+    }
+
     /// Presses Revert on a merged pull request; answers the number of the one that takes it back.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod collaborators;
 mod comments;
 mod commits;
 mod contents;
+mod deployments;
 mod git;
 mod installations;
 mod issues;

@@ -3,8 +3,9 @@
 
 use crate::rest::Handler;
 use crate::rest::{
-    activity, apps, asking, branches, checks, collaborators, comments, commits, contents, git, installations, issues,
-    merges, meta, pulls, reactions, repositories, reviews, rules, statuses, teams, threads, users,
+    activity, apps, asking, branches, checks, collaborators, comments, commits, contents, deployments, git,
+    installations, issues, merges, meta, pulls, reactions, repositories, reviews, rules, statuses, teams, threads,
+    users,
 };
 
 /// Reading or writing, as permissions of apps are granted.
@@ -53,6 +54,8 @@ const PULLS: Need = Need::Repository(&[("pull_requests", Read)]);
 const PULLS_WRITE: Need = Need::Repository(&[("pull_requests", Write)]);
 const TALK: Need = Need::Repository(&[("issues", Read), ("pull_requests", Read)]);
 const TALK_WRITE: Need = Need::Repository(&[("issues", Write), ("pull_requests", Write)]);
+const DEPLOYMENTS: Need = Need::Repository(&[("deployments", Read)]);
+const DEPLOYMENTS_WRITE: Need = Need::Repository(&[("deployments", Write)]);
 const ISSUES_WRITE: Need = Need::Repository(&[("issues", Write)]);
 const CHECKS: Need = Need::Repository(&[("checks", Read)]);
 const CHECKS_WRITE: Need = Need::Repository(&[("checks", Write)]);
@@ -155,6 +158,20 @@ pub(crate) const ROUTES: &[Route] = &[
     route("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", TALK_WRITE, comments::create),
     route("PUT /repos/{owner}/{repo}/issues/{issue_number}/labels", TALK_WRITE, pulls::set_labels),
     route("POST /repos/{owner}/{repo}/issues/{issue_number}/labels", TALK_WRITE, pulls::add_labels),
+    route("GET /repos/{owner}/{repo}/deployments", DEPLOYMENTS, deployments::list),
+    route("POST /repos/{owner}/{repo}/deployments", DEPLOYMENTS_WRITE, deployments::create),
+    route("GET /repos/{owner}/{repo}/deployments/{deployment_id}", DEPLOYMENTS, deployments::get),
+    route("GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses", DEPLOYMENTS, deployments::statuses),
+    route(
+        "POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses",
+        DEPLOYMENTS_WRITE,
+        deployments::create_status,
+    ),
+    route(
+        "GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses/{status_id}",
+        DEPLOYMENTS,
+        deployments::status,
+    ),
     route("POST /repos/{owner}/{repo}/check-runs", CHECKS_WRITE, checks::create),
     route("GET /repos/{owner}/{repo}/check-runs/{check_run_id}", CHECKS, checks::get),
     route("PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}", CHECKS_WRITE, checks::update),

@@ -4,6 +4,7 @@ pub(crate) mod app;
 pub(crate) mod check;
 pub(crate) mod comment;
 pub(crate) mod commit;
+pub(crate) mod deployment;
 pub(crate) mod issue;
 pub(crate) mod pull;
 pub(crate) mod repository;

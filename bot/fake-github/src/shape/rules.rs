@@ -98,7 +98,7 @@ pub(crate) fn classic_webhook(repository: u64, it: &Protection) -> Value {
         "admin_enforced": true,
         "allow_force_pushes_enforcement_level": "off",
         "allow_deletions_enforcement_level": "off",
-        "merge_queue_enforcement_level": "off",
+        "merge_queue_enforcement_level": level(rules.queue.is_some()),
         "required_deployments_enforcement_level": "off",
         "required_conversation_resolution_level": level(rules.conversations),
         "authorized_actors_only": false,
@@ -136,6 +136,20 @@ fn single(rules: &Rules) -> Vec<Value> {
                 "strict_required_status_checks_policy": rules.strict,
                 "do_not_enforce_on_create": false,
                 "required_status_checks": rules.checks.iter().map(check).collect::<Vec<_>>(),
+            },
+        }));
+    }
+    if let Some(queue) = &rules.queue {
+        all.push(json!({
+            "type": "merge_queue",
+            "parameters": {
+                "check_response_timeout_minutes": queue.timeout_minutes,
+                "grouping_strategy": if queue.all_green { "ALLGREEN" } else { "HEADGREEN" },
+                "max_entries_to_build": queue.build,
+                "max_entries_to_merge": queue.max,
+                "merge_method": queue.method.name().to_uppercase(),
+                "min_entries_to_merge": queue.min,
+                "min_entries_to_merge_wait_minutes": queue.wait_minutes,
             },
         }));
     }

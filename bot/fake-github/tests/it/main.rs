@@ -2,6 +2,7 @@
 
 mod checks;
 mod client;
+mod deployments;
 mod git;
 mod graphql;
 mod issues;
@@ -9,6 +10,7 @@ mod merging;
 mod octokit;
 mod outage;
 mod pulls;
+mod queue;
 mod rules;
 mod strict;
 mod view;
