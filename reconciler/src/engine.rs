@@ -237,6 +237,9 @@ async fn landing(pass: &Pass<'_>, repo: RepoId, id: i64) -> Result<Option<Timest
         let Some(world) = landed(pass, repo, id).await? else { return Ok(None) };
         let steps = decide::landing::decide(&world);
         if steps.is_empty() {
+            if world.landing.as_ref().is_some_and(|landing| landing.pull.is_none()) {
+                act::publish::push(pass, &world).await?;
+            }
             return Ok(decide::gates::again(&world));
         }
         let asked = steps.iter().any(|step| matches!(step, decide::pull::Step::AskPull));

@@ -17,6 +17,7 @@ mod tests;
 mod token;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -330,6 +331,12 @@ impl States {
         drop(tx);
         let bytes = self.content(repo, stack, &head).await?;
         Ok(Some((version(head, row.head.as_deref()), bytes)))
+    }
+
+    /// Addresses of the resource instances in the newest state; `None` when no state is kept here, or it cannot be
+    /// read.
+    pub async fn addresses(&self, repo: RepoId, stack: &StackName) -> Result<Option<BTreeSet<String>>, StateError> {
+        Ok(self.current(repo, stack).await?.and_then(|(_, bytes)| document::addresses(&bytes)))
     }
 
     /// A stack; `None` when nothing of it was ever kept here.

@@ -2,6 +2,14 @@
 //!
 //! Invariant: nothing here reads a database or a clock.
 
+mod key;
+mod landing;
+mod lock;
+
+pub(crate) use key::Key;
+pub(crate) use landing::{Before, BranchRow, LandedStack, LandingRow, NewLanding, StackOutcome};
+pub(crate) use lock::{Holder, LockKey, LockRow, Waiter};
+
 use std::collections::BTreeMap;
 
 use model::command::MergeWish;
@@ -12,78 +20,12 @@ use model::job::JobEnd;
 use model::plan::{PlanDocument, PlanFailure, PlanOptions, StateSeen};
 use model::pull::{GateFacts, PullSnapshot, RepoSnapshot, Role};
 use model::run::{RunKind, RunState, Wanted};
-use model::stack::{LockMode, ResolvedTool, Stack};
+use model::stack::ResolvedTool;
 use model::survey::Survey;
 use model::survey::SurveyedStack;
 use model::time::Timestamp;
 
 use crate::gate::Shown;
-
-/// What a pass works on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Key {
-    /// A pull request: facts, commands, which runs there are.
-    Pull(RepoId, PullNumber),
-    /// A branch whose tip moved.
-    Branch(RepoId, String),
-    /// A repository: list its open pull requests.
-    Repository(RepoId),
-    /// All repositories of all installations.
-    Everything,
-    /// A run.
-    Run(RunId),
-    /// A job whose events are to be read.
-    Attend(RunId),
-    /// What GitHub shows of a pull request.
-    Publish(RepoId, PullNumber),
-    /// A pressed button of a check.
-    Rerun(String),
-    /// A repository whose rules changed.
-    Rules(RepoId),
-    /// An organisation whose teams changed.
-    Teams(InstallationId),
-}
-
-impl Key {
-    /// The stored form.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Key::Pull(repo, number) => format!("pull:{repo}:{number}"),
-            Key::Branch(repo, name) => format!("branch:{repo}:{name}"),
-            Key::Repository(repo) => format!("repository:{repo}"),
-            Key::Everything => "everything".to_owned(),
-            Key::Run(run) => format!("run:{run}"),
-            Key::Attend(run) => format!("attend:{run}"),
-            Key::Publish(repo, number) => format!("publish:{repo}:{number}"),
-            Key::Rerun(id) => format!("rerun:{id}"),
-            Key::Rules(repo) => format!("rules:{repo}"),
-            Key::Teams(installation) => format!("teams:{installation}"),
-        }
-    }
-    /// Reads the stored form.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
-        let repo = |t: &str| t.parse().ok().map(RepoId::new);
-        let pair = || {
-            let (r, n) = rest.split_once(':')?;
-            Some((repo(r)?, n))
-        };
-        let number = |n: &str| n.parse().ok().map(PullNumber::new);
-        Some(match kind {
-            "pull" => pair().and_then(|(r, n)| Some(Key::Pull(r, number(n)?)))?,
-            "publish" => pair().and_then(|(r, n)| Some(Key::Publish(r, number(n)?)))?,
-            "branch" => pair().map(|(r, n)| Key::Branch(r, n.to_owned()))?,
-            "repository" => Key::Repository(repo(rest)?),
-            "everything" => Key::Everything,
-            "run" => Key::Run(RunId::parse(rest).ok()?),
-            "attend" => Key::Attend(RunId::parse(rest).ok()?),
-            "rerun" => Key::Rerun(rest.to_owned()),
-            "rules" => Key::Rules(repo(rest)?),
-            "teams" => Key::Teams(InstallationId::new(rest.parse().ok()?)),
-            _ => return None,
-        })
-    }
-}
 
 /// A repository as we know it.
 #[derive(Debug, Clone)]
@@ -114,6 +56,20 @@ pub(crate) struct PullRow {
     pub(crate) gates: GatesRow,
     /// The head that a person let be planned although it comes from a fork, or binds secrets anew.
     pub(crate) allowed: Option<String>,
+    pub(crate) merging: MergingRow,
+}
+
+/// How merging the pull request by ourselves went.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct MergingRow {
+    /// The head that was to be merged.
+    pub(crate) head: Option<String>,
+    /// How often GitHub refused that.
+    pub(crate) tries: i64,
+    /// When it is tried again.
+    pub(crate) at: Option<Timestamp>,
+    /// GitHub's last words.
+    pub(crate) why: Option<String>,
 }
 
 /// The number under which runs of pushes without a pull request stand; GitHub counts from 1.
@@ -137,6 +93,7 @@ impl PullRow {
             trouble: None,
             gates: GatesRow::default(),
             allowed: None,
+            merging: MergingRow::default(),
         }
     }
 }
@@ -244,6 +201,8 @@ pub(crate) struct RunRow {
     pub(crate) skip: u64,
     pub(crate) log_bytes: u64,
     pub(crate) phase: Option<String>,
+    /// Of a lost apply: addresses of what it made and the state does not know.
+    pub(crate) unknown: Vec<String>,
     /// Of an apply: resource instances that are done.
     pub(crate) done: u32,
     /// What grows with each apply that is granted for the stack: of an apply its own, of a plan the newest when it
@@ -299,145 +258,6 @@ pub(crate) struct Outcome {
     #[serde(default)]
     pub(crate) merge: Option<MergeWish>,
     pub(crate) parts: Vec<model::publication::ReplyPart>,
-}
-
-/// What a lock is of: a stack, or with `per=base-branch` a stack and the branch that pull requests go into.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct LockKey(String);
-
-impl LockKey {
-    /// The lock that keeps others off; `None` with `lock none`.
-    pub(crate) fn of(stack: &Stack, base_branch: &str) -> Option<Self> {
-        // No name has a space in it.
-        let key =
-            if stack.lock.per_base_branch { format!("{} {base_branch}", stack.name) } else { stack.name.to_string() };
-        (stack.lock.mode != LockMode::None).then_some(Self(key))
-    }
-    /// As it is stored.
-    pub(crate) fn stored(text: String) -> Self {
-        Self(text)
-    }
-    /// The stored form.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Who may apply to a stack.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LockRow {
-    pub(crate) key: LockKey,
-    /// Whose it is; `None`: nobody's, but there is a line before it.
-    pub(crate) holder: Option<Holder>,
-    /// Who waits for it, in order.
-    pub(crate) waiters: Vec<Waiter>,
-}
-
-/// Whose a lock is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
-    pub(crate) pull: PullNumber,
-    pub(crate) since: Timestamp,
-}
-
-/// Who waits for a lock, and what for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Waiter {
-    pub(crate) pull: PullNumber,
-    pub(crate) since: Timestamp,
-    /// The command that asked; its stacks are applied together.
-    pub(crate) request: Option<String>,
-    /// What the plan that is to be applied would do.
-    pub(crate) fingerprint: Option<String>,
-}
-
-/// A trusted branch as far as it was walked.
-#[derive(Debug, Clone)]
-pub(crate) struct BranchRow {
-    pub(crate) name: String,
-    /// The newest commit that is noted.
-    pub(crate) walked: CommitSha,
-    /// Grows with each hint; the tip was read when it stood at `seen`.
-    pub(crate) asked: i64,
-    pub(crate) seen: i64,
-}
-
-/// Commits that came to a branch together: a merged pull request, or one commit of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewLanding {
-    /// The commit just before the first of them.
-    pub(crate) before: CommitSha,
-    /// The last of them.
-    pub(crate) commit: CommitSha,
-    pub(crate) pull: Option<PullNumber>,
-}
-
-/// The same, noted.
-#[derive(Debug, Clone)]
-pub(crate) struct LandingRow {
-    pub(crate) id: i64,
-    pub(crate) branch: String,
-    pub(crate) before: CommitSha,
-    pub(crate) commit: CommitSha,
-    pub(crate) pull: Option<PullNumber>,
-    /// Between `before` and `commit`; what is trusted is read at `before`.
-    pub(crate) survey: Option<Survey>,
-    /// Every stack has an outcome.
-    pub(crate) done: bool,
-    /// Stacks that it affects and that may be applied.
-    pub(crate) stacks: Vec<LandedStack>,
-}
-
-/// What became of a stack.
-#[derive(Debug, Clone)]
-pub(crate) struct LandedStack {
-    pub(crate) stack: StackName,
-    /// An earlier commit that must end first.
-    pub(crate) behind: Option<Before>,
-    pub(crate) outcome: Option<StackOutcome>,
-    pub(crate) why: Option<String>,
-    pub(crate) actor: Option<String>,
-    /// The plan that a person asked to apply, who, and by which command.
-    pub(crate) asked_plan: Option<RunId>,
-    pub(crate) asked_by: Option<String>,
-    pub(crate) request: Option<String>,
-}
-
-/// A commit that is served before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Before {
-    pub(crate) commit: CommitSha,
-    pub(crate) pull: Option<PullNumber>,
-}
-
-/// How it ended for a stack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StackOutcome {
-    /// Its plan was applied.
-    Applied,
-    /// There was nothing to do.
-    NoChange,
-    /// A person gave it up; its change shows in the next plan.
-    Discarded,
-    /// It is never applied from here.
-    NotOurs,
-}
-
-impl StackOutcome {
-    const ALL: [Self; 4] = [Self::Applied, Self::NoChange, Self::Discarded, Self::NotOurs];
-    /// The stored name.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            StackOutcome::Applied => "applied",
-            StackOutcome::NoChange => "no-change",
-            StackOutcome::Discarded => "discarded",
-            StackOutcome::NotOurs => "not-ours",
-        }
-    }
-    /// The outcome of that stored name.
-    pub(crate) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|it| it.name() == name)
-    }
 }
 
 /// What was written to GitHub.

@@ -371,6 +371,10 @@ pub(super) fn notes(notes: &Notes) -> String {
         let at = need.at.as_ref().map(|span| format!(" ({})", code(&format!("{}:{}", span.file, span.line))));
         lines.push(format!("Not in this version: {}{}", failure::prose(&need.what), at.unwrap_or_default()));
     }
+    if let Some(why) = &notes.not_merged {
+        lines
+            .push(format!("⚠️ Everything is applied, and GitHub did not merge it: {}", failure::prose(&cut(why, 300))));
+    }
     if notes.our_merge {
         lines.push("Planned on a merge made by BuildIt, since GitHub's was not of this head and base.".to_owned());
     }

@@ -192,6 +192,9 @@ pub struct Notes {
     pub not_yet: Vec<NotYet>,
     /// The merge was made by us, since GitHub's test merge was not of this base and head.
     pub our_merge: bool,
+    /// Everything is applied, and GitHub refused the merge with these words.
+    #[serde(default)]
+    pub not_merged: Option<String>,
 }
 
 /// One affected stack.

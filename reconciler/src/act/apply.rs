@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::job::{JobSpec, Outcome, SourceTree};
-use model::plan::PlanFailure;
+use model::plan::{Action, PlanFailure};
 use model::ports::{ApplyRequest, BlobKey, IacError, JobStatus, StateAccess};
 use model::run::RunEvent;
 use model::stack::ResolvedTool;
@@ -189,7 +189,17 @@ pub(crate) async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> 
     }
     let failure = explained(pass, &run, &job);
     let event = event(&job.outcome, run.done, &failure);
+    let unknown = if event == RunEvent::Lose { unknown(pass, &run).await? } else { Vec::new() };
+    let run = RunRow { unknown, ..run };
     end(pass, run, event, (event != RunEvent::Applied).then_some(failure)).await
+}
+
+/// What a lost apply made that the state does not know: the tools store their state every 20 seconds only.
+pub(super) async fn unknown(pass: &Pass<'_>, run: &RunRow) -> Result<Vec<String>, Trouble> {
+    let done = runs::done(&mut *pass.parts.store.read().await?, run.id).await?;
+    let known = pass.parts.states.addresses(run.repo, &run.what.stack).await?.unwrap_or_default();
+    let created = done.into_iter().filter(|item| item.action == Action::Create && item.id.is_some());
+    Ok(created.map(|item| item.address).filter(|address| !known.contains(address)).collect())
 }
 
 /// What an end means; `done` instances were changed.

@@ -3,14 +3,15 @@
 //! Invariant: something is written only when its digest is not the one that stands there; the intent is a row before
 //! the effect, and what stands on GitHub is found again by our own key when the row does not know it.
 
-use model::id::{CheckRunId, CommentId, CommitSha};
+use model::id::{CheckRunId, CommentId, CommitSha, DeploymentId, IssueNumber};
 use model::ports::ForgeError;
-use model::publication::{Check, Reaction, Reply, Summary};
+use model::publication::{Check, Notice, NoticeKind, Reaction, Reply, Summary};
 use model::pull::RepoSnapshot;
 use ring::digest;
 use serde::Serialize;
 
 use super::{Pass, Trouble};
+use crate::decide;
 use crate::decide::publish::{self, Shown};
 use crate::store::publications::{self, Published};
 use crate::store::{StoreError, db, gates};
@@ -44,7 +45,22 @@ pub(crate) async fn publish(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Tr
     for row in world.commands.iter().filter(|row| row.done) {
         writer.answer(row).await?;
     }
-    Ok(())
+    for notice in decide::notice::notices(world) {
+        writer.notice(&notice).await?;
+    }
+    writer.issues().await?;
+    writer.deployments().await
+}
+
+/// Writes the issues of what landed without a pull request.
+pub(crate) async fn push(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Trouble> {
+    let repo = pass.repository(world.pull.repo).await?;
+    if repo.archived {
+        return Ok(());
+    }
+    let writer = Writer { pass, world, repo: &repo };
+    writer.issues().await?;
+    writer.deployments().await
 }
 
 /// The key of a check's publication.
@@ -158,6 +174,71 @@ impl Writer<'_> {
         };
         let it = Published { digest: &digest, remote_id: id.get(), content: Some(head), closed: false };
         Ok(self.written(&target, it).await?)
+    }
+
+    /// Is this what stands there? The row's digest, when it is not.
+    fn fresh(&self, target: &str, content: &impl Serialize) -> Result<Option<String>, StoreError> {
+        let (digest, _) = self.digest(content)?;
+        let same = self.row(target).is_some_and(|row| row.published.as_ref() == Some(&digest));
+        Ok((!same).then_some(digest))
+    }
+
+    /// A comment of its own; what is over is said only where something was said.
+    async fn notice(&self, notice: &Notice) -> Result<(), Trouble> {
+        let target = format!("notice:{}:{}:{}", self.world.pull.repo, self.world.pull.number, notice.key);
+        let Some(digest) = self.fresh(&target, notice)? else { return Ok(()) };
+        let known = self.row(&target).and_then(|row| row.remote_id).map(CommentId::new);
+        if known.is_none() && matches!(notice.what, NoticeKind::Settled { .. }) {
+            return Ok(());
+        }
+        self.intend(&target, None, &digest).await?;
+        let publisher = &self.pass.parts.publisher;
+        let id = match publisher.put_notice(self.repo, self.world.pull.number, notice, known).await {
+            // Someone deleted it, and so has read it.
+            Err(ForgeError::Gone { .. }) if known.is_some() => known.unwrap_or(CommentId::new(0)),
+            id => id?,
+        };
+        Ok(self
+            .written(&target, Published { digest: &digest, remote_id: id.get(), content: None, closed: true })
+            .await?)
+    }
+
+    async fn issues(&self) -> Result<(), Trouble> {
+        for issue in decide::notice::issues(self.world) {
+            let target = format!("issue:{}:{}", self.world.pull.repo, issue.key);
+            let Some(digest) = self.fresh(&target, &issue)? else { continue };
+            let known = self.row(&target).and_then(|row| row.remote_id).map(IssueNumber::new);
+            if known.is_none() && issue.closed {
+                continue;
+            }
+            self.intend(&target, None, &digest).await?;
+            let id = match self.pass.parts.publisher.put_issue(self.repo, &issue, known).await {
+                // Issues are turned off, the App may not write them, or someone deleted this one: checks and comments
+                // say it too.
+                Err(ForgeError::Denied { .. } | ForgeError::Gone { .. }) => known.unwrap_or(IssueNumber::new(0)),
+                id => id?,
+            };
+            let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
+            self.written(&target, it).await?;
+        }
+        Ok(())
+    }
+
+    async fn deployments(&self) -> Result<(), Trouble> {
+        for deployment in publish::deployments(self.world) {
+            let target = format!("deployment:{}", deployment.key);
+            let Some(digest) = self.fresh(&target, &deployment)? else { continue };
+            let known = self.row(&target).and_then(|row| row.remote_id).filter(|id| *id > 0).map(DeploymentId::new);
+            self.intend(&target, None, &digest).await?;
+            let id = match self.pass.parts.publisher.put_deployment(self.repo, &deployment, known).await {
+                // The App need not have this permission.
+                Err(ForgeError::Denied { .. } | ForgeError::Gone { .. }) => known.unwrap_or(DeploymentId::new(0)),
+                id => id?,
+            };
+            let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
+            self.written(&target, it).await?;
+        }
+        Ok(())
     }
 
     /// The reaction to a command's comment, and the reply when there is something to say. Written once.

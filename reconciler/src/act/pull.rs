@@ -5,18 +5,20 @@
 
 use model::command;
 use model::id::{CommitSha, PullNumber, RepoId, RunId};
-use model::ports::{CommentSnapshot, FetchError, ForgeError, SurveyRequest};
+use model::ports::{CommentSnapshot, FetchError, ForgeError, Merged, SurveyRequest};
 use model::pull::{GateWants, PullSnapshot, PullState, RepoSnapshot};
 use model::run::RunKind;
+use model::stack::MergeMethod;
 use model::survey::Survey;
 use model::time::Timestamp;
 
 use super::{Pass, Trouble, landing};
+use crate::decide;
 use crate::decide::pull::Step;
 use crate::states::States;
 use crate::store::pulls::PullFacts;
 use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, pulls, runs};
-use crate::world::{CommandRow, Key, LockKey, PullWorld};
+use crate::world::{CommandRow, Key, LockKey, MergingRow, PullWorld};
 
 /// Comments of a pull request that is new to us count when they are not older than this.
 const FRESH: i64 = 24 * 3600 * 1_000_000;
@@ -48,6 +50,7 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
             Some(it) => landing::survey(pass, world.pull.repo, it).await,
             None => Ok(()),
         },
+        Step::Merge { method } => merge(pass, world, method).await,
         Step::AskPull => {
             let mut tx = pass.write().await?;
             pass.ask(&mut tx, place.0, place.1).await?;
@@ -146,6 +149,7 @@ async fn rows(
         Step::Take { .. }
         | Step::AskPull
         | Step::SurveyLanding { .. }
+        | Step::Merge { .. }
         | Step::Refresh
         | Step::Survey { .. }
         | Step::Listen
@@ -160,6 +164,32 @@ async fn branch_due(pass: &Pass<'_>, conn: &mut Conn, repo: RepoId, landing: i64
         Some(row) => pass.mark(conn, repo, &Key::Branch(repo, row.branch)).await,
         None => Ok(()),
     }
+}
+
+/// Merges the head that was seen; what GitHub refuses is tried again a few times, and then shown.
+async fn merge(pass: &Pass<'_>, world: &PullWorld, method: Option<MergeMethod>) -> Result<(), Trouble> {
+    let Some(snapshot) = &world.pull.snapshot else { return Ok(()) };
+    let place = (world.pull.repo, world.pull.number);
+    let repo = pass.repository(place.0).await?;
+    let merged = pass.parts.publisher.merge(&repo, place.1, &snapshot.head, method).await?;
+    let before = &world.pull.merging;
+    let head = Some(snapshot.head.to_string());
+    let tries = if before.head == head { before.tries } else { 0 };
+    let row = match &merged {
+        // What follows is GitHub's: it is not asked for again.
+        Merged::Done(_) | Merged::Queued => MergingRow { head, tries: 0, at: None, why: None },
+        Merged::Not { why } => {
+            let at = decide::merge::pause(tries).map(|pause| pass.now().after(pause));
+            MergingRow { head, tries: tries + 1, at, why: Some(why.clone()) }
+        }
+    };
+    let mut tx = pass.write().await?;
+    pulls::set_merging(&mut tx, place.0, place.1, &row).await?;
+    if !matches!(merged, Merged::Not { .. }) {
+        pass.ask(&mut tx, place.0, place.1).await?;
+    }
+    pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;
+    Ok(pass.commit(tx).await?)
 }
 
 /// Whoever is next looks again; so do all who show this lock.

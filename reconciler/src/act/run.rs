@@ -40,7 +40,8 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, run: RunRow, step: Step) -> Resul
         Step::Finish => finish(pass, run).await?,
         Step::Lose if run.what.kind == RunKind::Apply => {
             let headline = "the worker of this apply vanished; nothing was started again, and someone must look";
-            end(pass, run, RunEvent::Lose, Some(failure("apply", headline))).await?;
+            let unknown = apply::unknown(pass, &run).await?;
+            end(pass, RunRow { unknown, ..run }, RunEvent::Lose, Some(failure("apply", headline))).await?;
         }
         Step::Lose => {
             let headline = "the worker of this plan vanished; comment `buildit plan` for a new one";

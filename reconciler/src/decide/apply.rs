@@ -4,7 +4,7 @@
 //! this head, or a stack whose gates do not hold; the run itself looks again when it starts.
 
 use model::access::Right;
-use model::command::{MergeWish, Selector};
+use model::command::Selector;
 use model::gate::{Gate, Outcome as Holds};
 use model::id::StackName;
 use model::plan::{PlanFailure, PlanOptions};
@@ -114,15 +114,12 @@ fn pending(world: &PullWorld, survey: &Survey, name: &StackName) -> bool {
 }
 
 /// `buildit apply`.
-pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool, merge: Option<&MergeWish>) -> Line {
+pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool) -> Line {
     if !scene.world.may_apply {
         return Err("nothing is applied from here".to_owned());
     }
     if destroy {
         return Err("this version does not carry out `apply --destroy`".to_owned());
-    }
-    if let Some(MergeWish::By(method)) = merge {
-        return Err(format!("this version does not merge; leave `--merge-method {method}` out and merge by hand"));
     }
     if scene.snapshot.state == PullState::Merged {
         return landing::ask(scene, select);

@@ -146,7 +146,7 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
         }
         Verb::Plan(options) => plan(scene, &command.select, options),
         Verb::Cancel { now } => cancel(scene, &command.select, *now),
-        Verb::Apply { destroy, merge } => apply::command(scene, &command.select, *destroy, merge.as_ref()),
+        Verb::Apply { destroy, .. } => apply::command(scene, &command.select, *destroy),
         Verb::Unlock { pulls, accept_ahead } => {
             if !pulls.is_empty() || *accept_ahead {
                 return Err("this version unlocks the pull request on which the comment stands only".to_owned());

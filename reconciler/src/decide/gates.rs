@@ -62,7 +62,8 @@ pub(crate) fn again(world: &PullWorld) -> Option<Timestamp> {
         model::window::Opening::Open { until } => Some(until),
         model::window::Opening::Closed { next } => next,
     });
-    turns.chain(computed_at(world)).min()
+    let merging = world.pull.snapshot.as_ref().and_then(|snapshot| super::merge::again(world, snapshot));
+    turns.chain(computed_at(world)).chain(merging.filter(|at| *at > world.now)).min()
 }
 
 /// The facts, when they answer the newest request and are of this head.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use model::access::Right;
 use model::command::Selector;
+use model::id::StackName;
 use model::publication::ApplyStanding;
 use model::pull::PullState;
 use model::run::RunState;
@@ -210,6 +211,16 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Does this pull request hold a lock of one of these stacks, or wait for one?
+pub(super) fn concerns<'a>(world: &PullWorld, stacks: impl IntoIterator<Item = &'a StackName>) -> bool {
+    let Some(survey) = super::current_survey(world) else { return false };
+    let mine = |lock: &LockRow| {
+        lock.holder.is_some_and(|holder| holder.pull == world.pull.number) || place(world, lock).is_some()
+    };
+    let keyed = |name: &StackName| apply::key(world, survey.stack(name)?);
+    stacks.into_iter().filter_map(keyed).any(|key| lock(world, &key).is_some_and(mine))
 }
 
 /// Leaves the line before a stack.

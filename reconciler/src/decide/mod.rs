@@ -8,6 +8,8 @@ pub(crate) mod command;
 pub(crate) mod gates;
 pub(crate) mod landing;
 pub(crate) mod line;
+pub(crate) mod merge;
+pub(crate) mod notice;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod run;

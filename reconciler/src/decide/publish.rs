@@ -6,14 +6,15 @@
 use model::id::{RunNumber, StackName};
 use model::plan::PlanFailure;
 use model::publication::{
-    ApplyView, Check, CheckName, Notes, PullView, RowStatus, RunLink, SinceLast, StackRow, Standing, Summary, View,
+    ApplyStanding, ApplyView, Check, CheckAction, CheckName, Deployment, DeploymentState, Notes, PullView, RowStatus,
+    RunLink, SinceLast, StackRow, Standing, Summary, View,
 };
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
-use model::stack::{NotYet, StateKind};
+use model::stack::{ApplyMode, NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
-use super::{answer, apply, automatic, current_survey, is_allowed, landing, newest};
+use super::{answer, apply, automatic, current_survey, is_allowed, landing, line, merge, newest};
 use crate::world::{PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
@@ -51,6 +52,38 @@ pub(crate) fn fingerprints(world: &PullWorld) -> Vec<ShownRow> {
     };
     let rows = shown(world, survey).filter_map(of_stack).filter(|row| world.may_apply && !known(row));
     rows.collect()
+}
+
+/// Applies that began, as deployments.
+pub(crate) fn deployments(world: &PullWorld) -> Vec<Deployment> {
+    let began = world.applies.iter().filter(|run| run.epoch.is_some() && run.job_started);
+    began
+        .map(|run| Deployment {
+            key: run.id.to_string(),
+            stack: run.what.stack.clone(),
+            commit: run.what.head.clone(),
+            state: match run.state {
+                RunState::Applied => DeploymentState::Success,
+                RunState::Lost => DeploymentState::Error,
+                state if state.is_terminal() => DeploymentState::Failure,
+                _ => DeploymentState::InProgress,
+            },
+            run: RunLink { number: run.number, url: run_url(world, run.number) },
+        })
+        .collect()
+}
+
+/// Buttons: whoever presses one is authorised as if they had commented.
+fn actions(world: &PullWorld, rows: &[StackRow]) -> Vec<CheckAction> {
+    let ready = rows.iter().filter_map(|row| row.apply.as_ref()).any(|it| match it.standing {
+        ApplyStanding::Ready => it.mode == ApplyMode::Comment || it.merged,
+        ApplyStanding::Asks { .. } => true,
+        _ => false,
+    });
+    let open = world.pull.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == PullState::Open);
+    let held = line::concerns(world, rows.iter().map(|row| &row.stack));
+    let all = [(ready, CheckAction::Apply), (open, CheckAction::Replan), (held, CheckAction::Unlock)];
+    all.into_iter().filter(|(offered, _)| *offered).map(|(_, action)| action).collect()
 }
 
 /// What to show now.
@@ -93,7 +126,10 @@ pub(crate) fn view(world: &PullWorld) -> Option<PullView> {
         base_branch: snapshot.base_branch.clone(),
         url: format!("{}/{}/pull/{}", world.base_url, world.repo.name, world.pull.number),
         standing,
-        notes: survey.map(notes).unwrap_or_default(),
+        notes: Notes {
+            not_merged: merge::trouble(world, snapshot).map(str::to_owned),
+            ..survey.map(notes).unwrap_or_default()
+        },
     })
 }
 
@@ -306,6 +342,7 @@ fn notes(survey: &Survey) -> Notes {
         moved: survey.affected.moved.clone(),
         not_yet: survey.not_yet.clone(),
         our_merge: survey.ours && survey.plan_tree.is_some(),
+        not_merged: None,
     }
 }
 
@@ -351,7 +388,7 @@ fn aggregate(world: &PullWorld, view: &PullView, name: CheckName) -> Check {
         started_at: runs.iter().filter_map(|run| run.started_at).min(),
         completed_at: runs.iter().filter_map(|run| run.ended_at).max().filter(|_| ended),
         view: View::Pull(Box::new(view.clone())),
-        actions: Vec::new(),
+        actions: if world.may_apply { actions(world, rows) } else { Vec::new() },
     }
 }
 
@@ -365,7 +402,7 @@ fn child(world: &PullWorld, view: &PullView, row: &StackRow) -> Check {
         view: View::Stack(Box::new(row.clone())),
         started_at: run.and_then(|run| run.started_at),
         completed_at: run.filter(|run| run.state.is_terminal()).and_then(|run| run.ended_at),
-        actions: Vec::new(),
+        actions: if world.may_apply { actions(world, std::slice::from_ref(row)) } else { Vec::new() },
     }
 }
 

@@ -8,10 +8,12 @@ use model::id::{RunId, StackName};
 use model::plan::PlanOptions;
 use model::pull::{GateWants, PullSnapshot, PullState};
 use model::run::{RunKind, RunState, Wanted};
+use model::stack::MergeMethod;
 use model::survey::{Survey, SurveyedStack};
 
 use super::{
-    answer, apply, automatic, command, current_survey, gates, is_being_applied, line, newest, plannable, survey_key,
+    answer, apply, automatic, command, current_survey, gates, is_being_applied, line, merge, newest, plannable,
+    survey_key,
 };
 use crate::world::{LockKey, NewRun, Outcome, PullWorld, RunDetail, RunRow, StackOutcome, Waiter};
 
@@ -95,6 +97,11 @@ pub(crate) enum Step {
         /// Who said so.
         actor: String,
     },
+    /// Merge it.
+    Merge {
+        /// How; `None`: the first way that the repository allows.
+        method: Option<MergeMethod>,
+    },
     /// A person lets this head be planned.
     Allow {
         /// The whole id.
@@ -160,10 +167,14 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         return steps;
     }
     // Facts are not waited for by plans.
-    match gates::missing(world, survey, world.now) {
-        Some(wants) => vec![Step::ReadGates(Box::new(wants))],
-        None => line::turns(world, survey),
+    if let Some(wants) = gates::missing(world, survey, world.now) {
+        return vec![Step::ReadGates(Box::new(wants))];
     }
+    let steps = line::turns(world, survey);
+    if !steps.is_empty() {
+        return steps;
+    }
+    merge::decide(world, snapshot, survey).into_iter().collect()
 }
 
 /// Ends plans that do not speak for their stacks any more, and asks for those that are missing.
@@ -291,6 +302,7 @@ mod tests {
             Step::AskStack { stack, .. } => format!("asked for {stack}"),
             Step::EndStack { stack, outcome, .. } => format!("end {stack}: {}", outcome.name()),
             Step::CloseLanding { .. } => "close what landed".to_owned(),
+            Step::Merge { .. } => "merge".to_owned(),
             Step::Allow { head } => format!("allow {head}"),
             Step::Thaw { stack } => format!("thaw {stack}"),
             Step::Release { key } => format!("release {}", key.as_str()),

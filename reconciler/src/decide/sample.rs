@@ -15,7 +15,9 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use super::pull::{Step, decide};
-use crate::world::{GatesRow, Holder, LockRow, NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow};
+use crate::world::{
+    GatesRow, Holder, LockRow, MergingRow, NewRun, PublicationRow, PullRow, PullWorld, RepoRow, RunRow,
+};
 
 type Change = (&'static str, fn(&mut PullWorld));
 
@@ -172,6 +174,7 @@ pub(crate) fn world() -> PullWorld {
             trouble: None,
             gates: GatesRow::default(),
             allowed: None,
+            merging: MergingRow::default(),
         },
         runs: Vec::new(),
         landed: Vec::new(),
@@ -242,6 +245,7 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
             | Step::AskStack { .. }
             | Step::EndStack { .. }
             | Step::CloseLanding { .. } => {}
+            Step::Merge { .. } => world.pull.snapshot.as_mut().expect("sampled").state = PullState::Merged,
             Step::Allow { head } => world.pull.allowed = Some(head),
             Step::Thaw { stack } => world.stacks.entry(stack).or_default().frozen = None,
             Step::Take { key } => {
@@ -303,6 +307,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
         epoch: None,
         asked: None,
         state_seen: None,
+        unknown: Vec::new(),
         document: None,
     }
 }

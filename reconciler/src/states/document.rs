@@ -3,7 +3,7 @@
 //!
 //! Must never change more of a state than its serial.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -121,6 +121,42 @@ pub(crate) fn outputs(body: &[u8]) -> Result<BTreeMap<String, StateOutput>, Docu
     if read.encrypted_data.is_some() { Err(DocumentError::Encrypted) } else { Ok(read.outputs) }
 }
 
+/// Addresses of the resource instances of a state; `None` when its resources cannot be read, as when it is encrypted.
+pub(crate) fn addresses(body: &[u8]) -> Option<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct State {
+        resources: Vec<Resource>,
+    }
+    #[derive(Deserialize)]
+    struct Resource {
+        #[serde(default)]
+        module: String,
+        #[serde(default)]
+        mode: String,
+        #[serde(rename = "type")]
+        kind: String,
+        name: String,
+        #[serde(default)]
+        instances: Vec<Instance>,
+    }
+    #[derive(Deserialize)]
+    struct Instance {
+        index_key: Option<serde_json::Value>,
+    }
+    let state: State = serde_json::from_slice(body).ok()?;
+    let mut all = BTreeSet::new();
+    for resource in state.resources {
+        let module = if resource.module.is_empty() { String::new() } else { format!("{}.", resource.module) };
+        let data = if resource.mode == "data" { "data." } else { "" };
+        for instance in &resource.instances {
+            // A text is in quotes, a number is not: as the tools write addresses.
+            let index = instance.index_key.as_ref().map(|key| format!("[{key}]")).unwrap_or_default();
+            all.insert(format!("{module}{data}{}.{}{index}", resource.kind, resource.name));
+        }
+    }
+    Some(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,5 +212,15 @@ mod tests {
         assert!(read["a"].sensitive);
         assert_eq!(read["a"].value["serial"], 7);
         assert!(outputs(br#"{"version":4,"serial":1,"lineage":"l"}"#).expect("none").is_empty());
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_tools_write_them() {
+        let body = br#"{"version":4,"resources":[
+            {"mode":"managed","type":"aws_subnet","name":"a","instances":[{"index_key":"c"},{"index_key":0},{}]},
+            {"module":"module.x[\"y\"]","mode":"data","type":"t","name":"n","instances":[{}]}]}"#;
+        let all: Vec<String> = addresses(body).expect("read").into_iter().collect();
+        assert_eq!(all, ["aws_subnet.a", "aws_subnet.a[\"c\"]", "aws_subnet.a[0]", "module.x[\"y\"].data.t.n"]);
+        assert_eq!(addresses(br#"{"encrypted_data":"x"}"#), None);
     }
 }

@@ -17,6 +17,7 @@ const STEPS: &[(i64, &str)] = &[
     (10, include_str!("../../../migrations/0010_state_seen.sql")),
     (11, include_str!("../../../migrations/0011_api_tokens.sql")),
     (12, include_str!("../../../migrations/0012_secrets.sql")),
+    (20, include_str!("../../../migrations/0020_lost.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

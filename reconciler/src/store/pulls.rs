@@ -10,7 +10,7 @@ use sqlx::any::AnyRow;
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, to_json};
 use super::{Conn, StoreError};
 use crate::brief::SurveyBrief;
-use crate::world::{GatesRow, PullRow, RepoRow};
+use crate::world::{GatesRow, MergingRow, PullRow, RepoRow};
 
 /// Learns of a repository, or its new name.
 pub(crate) async fn know_repo(
@@ -81,7 +81,7 @@ pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: 
 pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
     let query = sql(
         "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble, \
-         gates, gates_seen, gates_at, gates_tries, allowed from pulls where repo=$1 and number=$2",
+         gates, gates_seen, gates_at, gates_tries, allowed, merge_head, merge_tries, merge_at, merge_why from pulls where repo=$1 and number=$2",
     );
     let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
     row.as_ref().map(read_pull).transpose()
@@ -111,6 +111,12 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
             tries: int(row, "gates_tries")?,
         },
         allowed: maybe_text(row, "allowed")?,
+        merging: MergingRow {
+            head: maybe_text(row, "merge_head")?,
+            tries: int(row, "merge_tries")?,
+            at: maybe_int(row, "merge_at")?.map(Timestamp::from_micros),
+            why: maybe_text(row, "merge_why")?,
+        },
     })
 }
 
@@ -185,6 +191,20 @@ pub(crate) async fn set_trouble(
 pub(crate) async fn allow(conn: &mut Conn, repo: RepoId, number: PullNumber, head: &str) -> Result<(), StoreError> {
     let query = sql("update pulls set allowed=$3 where repo=$1 and number=$2");
     db::run(conn, query.bind(repo.get()).bind(number.get()).bind(head.to_owned())).await?;
+    Ok(())
+}
+
+/// Notes how merging went.
+pub(crate) async fn set_merging(
+    conn: &mut Conn,
+    repo: RepoId,
+    number: PullNumber,
+    row: &MergingRow,
+) -> Result<(), StoreError> {
+    let query = sql("update pulls set merge_head=$3, merge_tries=$4, merge_at=$5, merge_why=$6 \
+         where repo=$1 and number=$2");
+    let query = query.bind(repo.get()).bind(number.get()).bind(row.head.clone()).bind(row.tries);
+    db::run(conn, query.bind(row.at.map(Timestamp::micros)).bind(row.why.clone())).await?;
     Ok(())
 }
 

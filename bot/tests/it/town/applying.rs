@@ -1,6 +1,6 @@
 //! Applies: what is asked for, what holds it back, and what follows.
 
-use fake_github::Verdict;
+use fake_github::{Fault, Verdict};
 
 use super::{Plan, SHOP, Town, main_tf, story};
 
@@ -300,6 +300,61 @@ fn a_vanished_apply_is_lost_and_frozen_until_someone_looks() {
         say(town, number, "ana", "buildit approve lost -p network");
         check(town, number, "buildit/plan");
         check(town, number, APPLY);
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_pull_request_merges_itself_once_all_of_it_is_applied() {
+    let config = "discover\ndefaults {\n    apply on=comment { automerge squash }\n}\n";
+    let told = grown_stacks(config, |town| {
+        let first = change(town, "one", &[("vpc", "1"), ("redis", "1")]);
+        say(town, first, "ana", "buildit apply -p network");
+        check(town, first, APPLY);
+        // GitHub does not want it yet; it is asked again.
+        town.double
+            .fail_next("PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge", 1, Fault::BadGateway)
+            .expect("a route");
+        say(town, first, "ana", "buildit apply");
+        town.advance(60);
+        town.tell("merged");
+        let second = change(town, "two", &[("dns", "2")]);
+        say(town, second, "ana", "buildit apply --no-merge");
+        town.tell("not merged");
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_push_that_nobody_reviewed_asks_in_an_issue() {
+    let told = grown_stacks(ON_MERGE, |town| {
+        let first = change(town, "one", &[("vpc", "1")]);
+        let [network, _] = grown(&[("dns", "2")]);
+        town.commit("main", "By hand", &[(network.0, &network.1)]);
+        town.settle();
+        town.tell("pushed");
+        town.commit("main", "Words", &[("network/words.md", "# words\n")]);
+        town.settle();
+        town.double.close_pull(SHOP, first, "ana").expect("closed");
+        town.settle();
+        let made = town.reality.told();
+        town.note(&format!("made: {made}"));
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_push_is_applied_where_the_configuration_says_so() {
+    let config =
+        "discover\ndefaults {\n    apply on=push\n    require { approvals 0; checks-passed { ignore \"*\" } }\n}\n";
+    let told = grown_stacks(config, |town| {
+        let first = change(town, "one", &[("vpc", "1")]);
+        let [network, _] = grown(&[("dns", "2")]);
+        town.commit("main", "By hand", &[(network.0, &network.1)]);
+        town.settle();
+        let made = town.reality.told();
+        town.note(&format!("made: {made}"));
+        check(town, first, APPLY);
     });
     insta::assert_snapshot!(told);
 }
