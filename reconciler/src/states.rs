@@ -17,7 +17,7 @@ mod tests;
 mod token;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -331,6 +331,18 @@ impl States {
         drop(tx);
         let bytes = self.content(repo, stack, &head).await?;
         Ok(Some((version(head, row.head.as_deref()), bytes)))
+    }
+
+    /// The outputs of the newest state; `None` when no state is kept here.
+    pub async fn outputs(
+        &self,
+        repo: RepoId,
+        stack: &StackName,
+    ) -> Result<Option<BTreeMap<String, StateOutput>>, StateError> {
+        match self.current(repo, stack).await? {
+            Some((_, bytes)) => Ok(Some(document::outputs(&bytes)?)),
+            None => Ok(None),
+        }
     }
 
     /// Addresses of the resource instances in the newest state; `None` when no state is kept here, or it cannot be

@@ -201,6 +201,8 @@ pub(crate) struct RunRow {
     pub(crate) skip: u64,
     pub(crate) log_bytes: u64,
     pub(crate) phase: Option<String>,
+    /// The states that its inputs came from, by stack.
+    pub(crate) upstream: BTreeMap<StackName, StateSeen>,
     /// Of a lost apply: addresses of what it made and the state does not know.
     pub(crate) unknown: Vec<String>,
     /// Of an apply: resource instances that are done.

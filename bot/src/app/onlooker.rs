@@ -18,6 +18,8 @@ use serde::de::DeserializeOwned;
 
 /// The largest answer that is read.
 const LIMIT: usize = 16 << 20;
+/// How long a person reads.
+const READING: Duration = Duration::from_millis(1_100);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,6 +41,8 @@ impl fmt::Debug for Onlooker {
 pub struct Seen {
     /// The head commit.
     pub head: String,
+    /// Is it merged?
+    pub merged: bool,
     /// The newest check of each name on the head.
     pub checks: Vec<SeenCheck>,
     /// Its comments, oldest first.
@@ -83,6 +87,8 @@ pub struct SeenComment {
 #[derive(Deserialize)]
 struct Pull {
     head: Head,
+    #[serde(default)]
+    merged: bool,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +140,7 @@ impl Onlooker {
     /// Nobody answers, or not as GitHub does.
     pub async fn look(&self, repo: &str, number: u64) -> anyhow::Result<Seen> {
         let pull: Pull = self.get(&format!("/repos/{repo}/pulls/{number}")).await?;
-        let head = pull.head.sha;
+        let (head, merged) = (pull.head.sha, pull.merged);
         let runs: Runs = self.get(&format!("/repos/{repo}/commits/{head}/check-runs?per_page=100")).await?;
         let comments: Vec<Comment> = self.get(&format!("/repos/{repo}/issues/{number}/comments?per_page=100")).await?;
         let check = |run: Run| SeenCheck {
@@ -148,6 +154,7 @@ impl Onlooker {
         let comment = |it: Comment| SeenComment { id: it.id, author: it.user.login, body: it.body };
         Ok(Seen {
             head,
+            merged,
             checks: runs.check_runs.into_iter().map(check).collect(),
             comments: comments.into_iter().map(comment).collect(),
         })
@@ -174,6 +181,13 @@ impl Onlooker {
             tokio::time::sleep(PAUSE).await;
         }
         Ok(Err(self.look(repo, number).await?))
+    }
+
+    /// Reads for a moment. GitHub tells times in seconds: what is said in the second in which something was shown
+    /// may have been said before.
+    #[expect(clippy::disallowed_methods, reason = "a person reads before they speak; nothing else waits for it")]
+    pub async fn reads(&self) {
+        tokio::time::sleep(READING).await;
     }
 
     /// Does a page open, as a click in a browser would?

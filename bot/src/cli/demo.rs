@@ -144,10 +144,10 @@ impl Stage {
         writeln!(
             out,
             "
-  Now you. Open   {double}/pull/2   (fails on purpose: line {line} of {MAIL_FILE})
+  Now you. Open   {double}/pull/2   (waits on purpose: comment \"buildit why\", approve it as ana)
+           Open   {double}/pull/3   (fails on purpose: line {line} of {MAIL_FILE})
            Mend   git clone -b mail http://{ben}:{token}@{at}/{REPOSITORY} && cd shop
                   write {right} for {wrong} there, commit, push: the same comment is edited
-           Talk   at the end of {double}/pull/1: buildit help, buildit plan -p network
            Yours  cd YOUR-REPO && {} preview
 Ctrl-C ends and removes it all (--keep keeps it).",
             program.display()

@@ -63,7 +63,7 @@ fn unfinished(rows: &[StackRow]) -> bool {
 }
 
 fn has_no_changes(row: &StackRow) -> bool {
-    matches!(row.status, RowStatus::NoChange)
+    matches!(row.status, RowStatus::NoChange | RowStatus::Skipped { .. } | RowStatus::Deferred { .. })
 }
 
 /// The worst first.

@@ -191,6 +191,9 @@ fn table_row(row: &StackRow) -> String {
         }
         RowStatus::Cancelled => ("cancelled".to_owned(), "`buildit plan`".to_owned()),
         RowStatus::Closed => ("cancelled".to_owned(), "nothing: the pull request ended first".to_owned()),
+        RowStatus::Deferred { after } => ("deferred".to_owned(), inline(&words::stacks(after))),
+        RowStatus::Behind { stack } => ("blocked".to_owned(), format!("a fix of {}", inline(stack.as_str()))),
+        RowStatus::Skipped { why } => ("skipped".to_owned(), cell(why)),
         RowStatus::Superseded => ("replaced".to_owned(), "the newer push".to_owned()),
     };
     format!("| {} | {name} | {plan} | {waits} |\n", words::sign(&row.status))

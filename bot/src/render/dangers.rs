@@ -116,8 +116,9 @@ pub(super) fn rank(status: &RowStatus) -> u8 {
         RowStatus::NotYet(_) => 3,
         RowStatus::Running(_) => 8,
         RowStatus::Queued { .. } | RowStatus::Blocked { .. } => 9,
+        RowStatus::Behind { .. } | RowStatus::Deferred { .. } => 9,
         RowStatus::Cancelled | RowStatus::Closed => 10,
         RowStatus::Superseded => 11,
-        RowStatus::NoChange => 12,
+        RowStatus::NoChange | RowStatus::Skipped { .. } => 12,
     }
 }

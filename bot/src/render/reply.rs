@@ -135,6 +135,11 @@ fn waits(row: &StackRow) -> String {
             format!("{name} was cancelled; {} plans it again", code(&format!("buildit plan -p {}", row.stack)))
         }
         RowStatus::Closed => format!("{name} waits for nothing: the pull request ended first"),
+        RowStatus::Deferred { after } => {
+            format!("{name} is planned when {} is applied", inline(&words::stacks(after)))
+        }
+        RowStatus::Behind { stack } => format!("{name} waits for a fix of {}", code(stack.as_str())),
+        RowStatus::Skipped { why } => format!("{name} waits for nothing: {}", failure::prose(why)),
         RowStatus::Superseded => format!("{name} was replaced by a newer push"),
     }
 }

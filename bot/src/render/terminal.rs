@@ -102,6 +102,9 @@ fn table(rows: &[StackRow]) -> String {
                 format!("not planned: needs {}", words::list(&what, 3))
             }
             RowStatus::Queued { .. } => "queued".to_owned(),
+            RowStatus::Deferred { after } => format!("waits for {}", words::stacks(after)),
+            RowStatus::Behind { stack } => format!("waits for {stack}, which failed"),
+            RowStatus::Skipped { why } => format!("skipped: {}", one_line(&why.replace('`', ""))),
             RowStatus::Blocked { reason, .. } => format!("waits: {}", cut(&one_line(reason), 100)),
             RowStatus::Running(state) => words::state(*state).to_owned(),
             RowStatus::Cancelled => "cancelled".to_owned(),

@@ -151,6 +151,8 @@ struct Tally {
     cancelled: usize,
     closed: usize,
     superseded: usize,
+    deferred: usize,
+    behind: usize,
     counts: Counts,
 }
 
@@ -165,7 +167,9 @@ impl Tally {
                     tally.changed += 1;
                     tally.counts = words::add(tally.counts, plan.counts);
                 }
-                RowStatus::NoChange => tally.unchanged += 1,
+                RowStatus::NoChange | RowStatus::Skipped { .. } => tally.unchanged += 1,
+                RowStatus::Deferred { .. } => tally.deferred += 1,
+                RowStatus::Behind { .. } => tally.behind += 1,
                 RowStatus::Failed(_) | RowStatus::TimedOut { .. } => tally.failed += 1,
                 RowStatus::NotYet(_) => tally.not_yet += 1,
                 RowStatus::Cancelled => tally.cancelled += 1,
@@ -241,7 +245,16 @@ fn rows_verdict(rows: &[StackRow]) -> Verdict {
         _ if tally.superseded > 0 => {
             (Status::ended("cancelled"), "Replaced by a newer push".to_owned(), "**Next:** nothing to do.".to_owned())
         }
-        _ if tally.changed == 0 => {
+        _ if tally.deferred > 0 => {
+            let waits = rows.iter().find_map(|row| match &row.status {
+                RowStatus::Deferred { after } => Some(words::stacks(after)),
+                _ => None,
+            });
+            let title =
+                format!("{} planned, {} waits for {}", tally.planned(), tally.deferred, waits.unwrap_or_default());
+            (Status::ended("success"), title, apply::next(rows))
+        }
+        _ if tally.changed == 0 && tally.behind == 0 => {
             (Status::ended("success"), format!("No changes in {stacks}"), "**Next:** nothing to apply.".to_owned())
         }
         _ => {
@@ -268,6 +281,8 @@ fn ended_headline(tally: &Tally, stacks: &str, danger: Option<&str>) -> String {
     let rest = [
         (tally.failed, "failed"),
         (tally.not_yet, "not planned"),
+        (tally.behind, "blocked"),
+        (tally.deferred, "deferred"),
         (tally.changed, "with changes"),
         (tally.cancelled + tally.closed, "cancelled"),
         (tally.superseded, "replaced by a newer push"),
@@ -370,6 +385,27 @@ pub fn row_verdict(row: &StackRow) -> Verdict {
             format!("{marked}: cancelled, the pull request ended first"),
             "**Next:** nothing to do.",
         ),
+        RowStatus::Deferred { after } => {
+            let names = words::stacks(after);
+            let headline = format!("{marked} waits for {0}: it is planned when {0} is applied", inline(&names));
+            let title = format!("{short} waits for {names}");
+            verdict(Status::ended("success"), &title, headline, "**Next:** nothing to do here; this follows.")
+        }
+        RowStatus::Behind { stack } => {
+            let headline = format!("{marked} waits for {}, which failed", code(stack.as_str()));
+            let title = format!("{short}: blocked by {stack}");
+            let next = format!("**Next:** mend {}; this is planned when it is applied.", code(stack.as_str()));
+            verdict(Status::QUEUED, &title, headline, &next)
+        }
+        RowStatus::Skipped { why } => {
+            let headline = format!("{marked} is not planned: {}", failure::prose(why));
+            verdict(
+                Status::ended("success"),
+                &format!("No changes in {short}"),
+                headline,
+                "**Next:** nothing to apply.",
+            )
+        }
         RowStatus::Superseded => verdict(
             Status::ended("cancelled"),
             "Replaced by a newer push",

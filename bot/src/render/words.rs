@@ -176,9 +176,21 @@ pub fn sign(status: &RowStatus) -> &'static str {
         RowStatus::NotYet(_) => "⛔",
         RowStatus::Planned(plan) if plan.risk >= Risk::High => "🔴",
         RowStatus::Planned(_) => "🟢",
-        RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Running(_) => "⏳",
-        RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Closed | RowStatus::Superseded => "⚪",
+        RowStatus::Behind { .. } => "⛔",
+        RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Deferred { .. } | RowStatus::Running(_) => {
+            "⏳"
+        }
+        RowStatus::Skipped { .. }
+        | RowStatus::NoChange
+        | RowStatus::Cancelled
+        | RowStatus::Closed
+        | RowStatus::Superseded => "⚪",
     }
+}
+
+/// Names of stacks in a sentence.
+pub fn stacks(names: &[model::id::StackName]) -> String {
+    list(&names.iter().map(ToString::to_string).collect::<Vec<_>>(), 5)
 }
 
 /// "a, b and c"; at most `limit` names, then "and 3 more".

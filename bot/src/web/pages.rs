@@ -74,9 +74,14 @@ impl StackLine {
             RowStatus::NotYet(_) => "danger",
             RowStatus::Planned(plan) if plan.risk >= model::plan::Risk::High => "danger",
             RowStatus::Planned(_) => "good",
-            RowStatus::Queued { .. } | RowStatus::Blocked { .. } => "wait",
+            RowStatus::Queued { .. } | RowStatus::Blocked { .. } | RowStatus::Deferred { .. } => "wait",
+            RowStatus::Behind { .. } => "bad",
             RowStatus::Running(_) => "busy",
-            RowStatus::NoChange | RowStatus::Cancelled | RowStatus::Closed | RowStatus::Superseded => "still",
+            RowStatus::Skipped { .. }
+            | RowStatus::NoChange
+            | RowStatus::Cancelled
+            | RowStatus::Closed
+            | RowStatus::Superseded => "still",
         };
         let prefix = format!("{}: ", row.stack);
         let says = match &row.status {

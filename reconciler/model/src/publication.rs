@@ -341,6 +341,21 @@ pub enum RowStatus {
         /// Since when it has its place.
         since: Timestamp,
     },
+    /// Planned when stacks that come first are applied.
+    Deferred {
+        /// Which.
+        after: Vec<StackName>,
+    },
+    /// Planned when a stack that comes first was mended.
+    Behind {
+        /// Which.
+        stack: StackName,
+    },
+    /// Not planned: nothing that it reads changes.
+    Skipped {
+        /// What it reads, in words.
+        why: String,
+    },
     /// Runs.
     Running(RunState),
     /// Has a plan with changes.

@@ -5,6 +5,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod landing;
+pub(crate) mod order;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod resync;

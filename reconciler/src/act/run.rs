@@ -16,7 +16,7 @@ use model::time::Timestamp;
 use ring::hmac;
 use secrecy::SecretString;
 
-use super::{Pass, Trouble, apply, secret, state};
+use super::{Pass, Trouble, apply, order, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
 use crate::store::{Conn, StoreError, due, landings, pulls, runs};
@@ -130,18 +130,26 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
         None => parts.iac.resolve(surveyed.stack.tool.as_ref(), &surveyed.directory).await?,
     };
     let tar = parts.source.tar(run.repo, &run.what.tree, &surveyed.paths).await?;
+    let upstream = match order::inputs(pass, &run).await? {
+        Ok(upstream) => upstream,
+        Err(reason) => return end(pass, run, RunEvent::Fail, Some(failure("start", &reason))).await,
+    };
+    let mut secret_var = given.var;
+    secret_var.extend(upstream.secret);
     let request = PlanRequest {
         stack: &surveyed.stack,
         tool: &tool,
         source: SourceTree::Tar(tar),
-        secret_var: given.var,
+        secret_var,
         secret_env: given.env,
+        inputs: upstream.plain,
         state: state::to_read(pass, &run).await?,
         options: run.what.options.clone(),
     };
     let spec = parts.iac.plan_job(request)?;
     parts.executor.start(&run.job(), spec).await?;
     (run.tool, run.job_started, run.failure) = (Some(tool), true, None);
+    run.upstream = upstream.seen;
     let mut tx = pass.write().await?;
     runs::save(&mut tx, &run).await?;
     pass.mark(&mut tx, run.repo, &Key::Attend(run.id)).await?;

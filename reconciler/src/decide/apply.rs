@@ -15,6 +15,7 @@ use model::stack::ApplyMode;
 use model::survey::{Survey, SurveyedStack};
 
 use super::command::{Line, Scene, picked};
+use super::order::{self, Order};
 use super::pull::Step;
 use super::{answer, gates, landing, line, plannable};
 use crate::world::{LockKey, NewRun, PullWorld, RunRow, Waiter};
@@ -106,6 +107,9 @@ fn pending(world: &PullWorld, survey: &Survey, name: &StackName) -> bool {
     let Some(stack) = survey.stack(name).filter(|stack| affected && stack.stack.apply != ApplyMode::Never) else {
         return false;
     };
+    if matches!(order::of(world, survey, stack), Order::Skipped(_)) {
+        return false;
+    }
     match answer(world, survey, stack) {
         Some(plan) if plan.state == RunState::NoChange => false,
         Some(plan) => of_plan(world, plan).is_none_or(|apply| apply.state != RunState::Applied),
@@ -185,6 +189,12 @@ pub(super) fn run(survey: &Survey, plan: &RunRow, request: &str) -> NewRun {
 fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, String> {
     let world = scene.world;
     stack.stack.access.may(Right::Apply, &scene.person())?;
+    match order::of(world, scene.survey, stack) {
+        Order::Deferred(names) => return Err(format!("it is planned when {} is applied", listed(&names))),
+        Order::Blocked(name) => return Err(format!("`{name}` comes first, and failed")),
+        Order::Skipped(why) => return Err(why),
+        Order::Now => {}
+    }
     let plan = answer(world, scene.survey, stack).ok_or("it has no plan for this head")?;
     usable(world, plan)?;
     let unseen = plan.ended_at.is_none_or(|ended| ended > scene.row.created_at);
@@ -195,6 +205,10 @@ fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, Str
     let judged = gates::judge(world, scene.survey, stack, plan, None);
     let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
     if unmet.is_empty() { Ok(plan) } else { Err(format!("waits for {}", unmet.join("; "))) }
+}
+
+fn listed(names: &[StackName]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Is this a plan that can be applied, and was not used?

@@ -14,11 +14,11 @@ use model::plan::PlanOptions;
 use model::publication::ApplyStanding;
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunKind, RunState};
-use model::stack::ApplyMode;
+use model::stack::{AfterUpstream, ApplyMode};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::pull::{Step, new_run};
-use super::{apply, differing, gates, is_being_applied, line, overtaken, speaker};
+use super::{apply, differing, gates, is_being_applied, line, order, overtaken, speaker};
 use crate::gate::Judged;
 use crate::world::{Before, LandedStack, LandingRow, NewRun, PullWorld, RunRow, StackOutcome};
 
@@ -29,6 +29,8 @@ pub(crate) enum Stand<'a> {
     Ended(StackOutcome),
     /// An earlier commit is served first.
     Behind(&'a Before),
+    /// Stacks of the same landing come first.
+    After(Vec<StackName>),
     /// What GitHub says of the merged pull request is being read.
     Reading,
     /// A plan is to be made.
@@ -104,6 +106,7 @@ fn one(world: &PullWorld, landing: &LandingRow, survey: &Survey, item: &LandedSt
         }
         Stand::Go { plan, .. } => vec![Step::Create(Box::new(apply_run(landing, item, plan)))],
         Stand::Behind(_)
+        | Stand::After(_)
         | Stand::Reading
         | Stand::Planning(_)
         | Stand::Applying { .. }
@@ -171,6 +174,13 @@ pub(crate) fn stand<'a>(
             return Stand::Asks(Question { plan: None, apply: Some(apply), why, delta: Vec::new(), quiet: false });
         }
         _ => {}
+    }
+    let before = order::landing_before(world, stack);
+    if !before.is_empty() {
+        return Stand::After(before);
+    }
+    if last.is_none() && order::landing_skips(world, survey, stack) {
+        return Stand::Ends(StackOutcome::NoChange);
     }
     if landing.pull.is_some() && gates::missing(world, survey, world.now).is_some() {
         return Stand::Reading;
@@ -269,6 +279,13 @@ fn planned<'a>(
             return asks("its apply stopped; this is what is left", Vec::new(), false);
         }
         match (stack.stack.apply, landing.pull) {
+            (ApplyMode::Merge | ApplyMode::Push, Some(_))
+                if seen.is_none() && order::landing_follows(survey, stack) =>
+            {
+                if stack.stack.apply_options.after_upstream == AfterUpstream::Ask {
+                    return asks("what comes before it is applied now, and this is its plan", Vec::new(), false);
+                }
+            }
             (ApplyMode::Merge | ApplyMode::Push, Some(_)) => {
                 if let Some((why, delta)) = unlike(plan, seen) {
                     return asks(why, delta, false);

@@ -10,13 +10,14 @@ pub(crate) mod landing;
 pub(crate) mod line;
 pub(crate) mod merge;
 pub(crate) mod notice;
+pub(crate) mod order;
 pub(crate) mod publish;
 pub(crate) mod pull;
 pub(crate) mod run;
 pub(crate) mod start;
 
 use model::id::StackName;
-use model::plan::{PlanDocument, PlanOptions};
+use model::plan::{PlanDocument, PlanOptions, StateSeen};
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
@@ -141,6 +142,12 @@ fn overtaken(world: &PullWorld, plan: &RunRow) -> bool {
         return false;
     }
     let after = |ended| plan.started_at.is_some_and(|started| started < ended);
+    let moved = |(name, seen): (&StackName, &StateSeen)| {
+        world.stacks.get(name).and_then(|facts| facts.state.as_ref()).is_some_and(|state| !seen.is_like(state))
+    };
+    if plan.upstream.iter().any(moved) {
+        return true;
+    }
     let written = match (&plan.state_seen, &facts.state) {
         (Some(seen), Some(state)) => !seen.is_like(state),
         _ => false,

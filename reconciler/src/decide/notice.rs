@@ -59,6 +59,7 @@ fn one(world: &PullWorld, landing: &LandingRow, survey: &Survey, item: &LandedSt
             Some(asks(world, landing, &stack, Some(plan), (String::new(), Vec::new())))
         }
         Stand::Behind(_)
+        | Stand::After(_)
         | Stand::Reading
         | Stand::Plan
         | Stand::Planning(_)

@@ -14,6 +14,7 @@ use model::run::{RunState, Wanted};
 use model::stack::{ApplyMode, NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
+use super::order::{self, Order};
 use super::{answer, apply, automatic, current_survey, is_allowed, landing, line, merge, newest};
 use crate::world::{PullWorld, RunRow, ShownRow};
 
@@ -176,7 +177,12 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
     }
     let status = match run {
         Some(run) => status(world, run),
-        None if needs.is_empty() => RowStatus::Queued { position: None, since: world.pull.first_seen },
+        None if needs.is_empty() => match order::of(world, survey, stack) {
+            Order::Deferred(after) => RowStatus::Deferred { after },
+            Order::Blocked(stack) => RowStatus::Behind { stack },
+            Order::Skipped(why) => RowStatus::Skipped { why },
+            Order::Now => RowStatus::Queued { position: None, since: world.pull.first_seen },
+        },
         None => RowStatus::NotYet(needs),
     };
     let planned = matches!(status, RowStatus::Planned(_) | RowStatus::NoChange);
@@ -445,6 +451,9 @@ fn worth_a_comment(standing: &Standing) -> bool {
             | RowStatus::Blocked { .. }
             | RowStatus::Running(_)
             | RowStatus::NoChange
+            | RowStatus::Deferred { .. }
+            | RowStatus::Behind { .. }
+            | RowStatus::Skipped { .. }
             | RowStatus::Cancelled
             | RowStatus::Closed
             | RowStatus::Superseded => false,

@@ -11,6 +11,7 @@ use model::run::{RunKind, RunState, Wanted};
 use model::stack::MergeMethod;
 use model::survey::{Survey, SurveyedStack};
 
+use super::order::{self, Order};
 use super::{
     answer, apply, automatic, command, current_survey, gates, is_being_applied, line, merge, newest, plannable,
     survey_key,
@@ -174,6 +175,10 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
     if !steps.is_empty() {
         return steps;
     }
+    let steps = order::follow(world, survey);
+    if !steps.is_empty() {
+        return steps;
+    }
     merge::decide(world, snapshot, survey).into_iter().collect()
 }
 
@@ -183,6 +188,7 @@ fn plans(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Vec<Ste
     let wanted = survey.affected.affected.iter().filter_map(|hit| Some((survey.stack(&hit.stack)?, &hit.why)));
     let missing = wanted
         .filter(|(stack, _)| automatic(snapshot, stack) && stack.stack.not_yet.is_empty())
+        .filter(|(stack, _)| order::of(world, survey, stack) == Order::Now)
         .filter(|(stack, _)| answer(world, survey, stack).is_none() || apply::again(world, stack).is_some())
         // A plan that an apply overtook is made again when that has ended: before, it would be overtaken again.
         .filter(|(stack, _)| newest(world, &stack.stack.name).is_none() || !is_being_applied(world, &stack.stack.name));
@@ -268,6 +274,7 @@ pub(crate) fn new_run(
 /// that reach the tool (they stand in `.buildit/`, outside of the files).
 pub(crate) fn inputs(stack: &SurveyedStack) -> String {
     let s = &stack.stack;
+    let inputs: Vec<_> = s.depends_on.iter().filter_map(|it| Some((&it.stack, it.input.as_ref()?))).collect();
     let settings = (
         &s.path,
         &s.workspace,
@@ -278,6 +285,7 @@ pub(crate) fn inputs(stack: &SurveyedStack) -> String {
         &s.state,
         &stack.directory,
         &stack.secret_versions,
+        inputs,
     );
     let text = serde_json::to_string(&(&stack.inputs_digest, settings)).expect("settings are plain data");
     hex::encode(ring::digest::digest(&ring::digest::SHA256, text.as_bytes()))

@@ -308,6 +308,7 @@ fn run(number: i64, what: NewRun) -> RunRow {
         asked: None,
         state_seen: None,
         unknown: Vec::new(),
+        upstream: BTreeMap::new(),
         document: None,
     }
 }

@@ -18,6 +18,7 @@ const STEPS: &[(i64, &str)] = &[
     (11, include_str!("../../../migrations/0011_api_tokens.sql")),
     (12, include_str!("../../../migrations/0012_secrets.sql")),
     (20, include_str!("../../../migrations/0020_lost.sql")),
+    (21, include_str!("../../../migrations/0021_order.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

@@ -79,7 +79,7 @@ pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError
     let query =
         sql("update runs set state=$3, attempt=$4, started_at=$5, ended_at=$6, job_started=$7, job_removed=$8, \
          interrupted_at=$9, tool=$10, failure=$11, epoch=$12, \
-         asked=$13, state_seen=$14, unknown=$15, version=version+1 where id=$1 and version=$2");
+         asked=$13, state_seen=$14, unknown=$15, upstream=$16, version=version+1 where id=$1 and version=$2");
     let query = query.bind(row.id.to_string()).bind(row.version).bind(row.state.name()).bind(i64::from(row.attempt));
     let query = query.bind(row.started_at.map(Timestamp::micros)).bind(row.ended_at.map(Timestamp::micros));
     let query = query.bind(i64::from(row.job_started)).bind(i64::from(row.job_removed));
@@ -87,8 +87,9 @@ pub(crate) async fn save(conn: &mut Conn, row: &RunRow) -> Result<(), StoreError
     let query = query.bind(row.tool.as_ref().map(to_json).transpose()?);
     let query = query.bind(row.failure.as_ref().map(to_json).transpose()?);
     let seen = row.state_seen.as_ref().map(to_json).transpose()?;
+    let upstream = (!row.upstream.is_empty()).then(|| to_json(&row.upstream)).transpose()?;
     let unknown = (!row.unknown.is_empty()).then(|| to_json(&row.unknown)).transpose()?;
-    let touched = db::run(conn, query.bind(row.epoch).bind(row.asked).bind(seen).bind(unknown)).await?;
+    let touched = db::run(conn, query.bind(row.epoch).bind(row.asked).bind(seen).bind(unknown).bind(upstream)).await?;
     if touched == 0 { Err(StoreError::Fenced) } else { Ok(()) }
 }
 
@@ -153,7 +154,7 @@ macro_rules! select {
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
             "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch, ",
-            "asked, landing, state_seen, unknown from runs ",
+            "asked, landing, state_seen, unknown, upstream from runs ",
             $rest
         ))
     };
@@ -289,6 +290,7 @@ fn read(row: &AnyRow) -> Result<RunRow, StoreError> {
         asked: maybe_int(row, "asked")?,
         state_seen: maybe_json(row, "state_seen")?,
         unknown: maybe_json(row, "unknown")?.unwrap_or_default(),
+        upstream: maybe_json(row, "upstream")?.unwrap_or_default(),
         document: None,
     })
 }

@@ -40,9 +40,10 @@ const DENIED_ARGUMENTS: [&str; 13] = [
 ];
 
 pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Result<JobSpec, IacError> {
-    let PlanRequest { stack, tool, source, secret_var, secret_env, state, options } = request;
+    let PlanRequest { stack, tool, source, secret_var, secret_env, state, inputs, options } = request;
     let up = up_from(&stack.path);
-    let plain = variables(stack, &secret_var)?;
+    let mut plain = variables(stack, &secret_var)?;
+    plain.extend(inputs);
     let env = environment(settings, stack, tool, &secret_env)?;
     let mut secret_env = secrets(stack, secret_var, secret_env)?;
     let mut files = BTreeMap::new();

@@ -64,7 +64,16 @@ pub(crate) fn request<'a>(
     options: PlanOptions,
 ) -> PlanRequest<'a> {
     let (secret_var, secret_env) = (BTreeMap::new(), BTreeMap::new());
-    PlanRequest { stack, tool, source, secret_var, secret_env, state: StateAccess::Own, options }
+    PlanRequest {
+        stack,
+        tool,
+        source,
+        secret_var,
+        secret_env,
+        state: StateAccess::Own,
+        inputs: BTreeMap::new(),
+        options,
+    }
 }
 
 pub(crate) struct Planned {

@@ -27,7 +27,10 @@ pub(super) const CACHE: [File; 2] = [
 /// Ana's second push: one resource of the cache changes, the network does not.
 pub(super) const OWNER: [File; 1] = [("infra/cache/main.tf", include_str!("shop/owner/infra/cache/main.tf"))];
 
-/// Ben's branch: a slip of the pen that only a plan finds.
+/// Ben's branch: one more name.
+pub(super) const NAME: [File; 1] = [("infra/dns/main.tf", include_str!("shop/name/infra/dns/main.tf"))];
+
+/// Ben's other branch: a slip of the pen that only a plan finds.
 pub(super) const MAIL: [File; 1] = [(MAIL_FILE, include_str!("shop/mail/infra/dns/mail.tf"))];
 
 /// Where the slip is.

@@ -5,11 +5,11 @@
 use std::io::Write;
 use std::time::Duration;
 
-use fake_github::{Change, FakeGitHub, NewPull};
+use fake_github::{Change, FakeGitHub, NewPull, Verdict};
 use model::ports::Clock as _;
 use model::time::Timestamp;
 
-use super::sample::{CACHE, File, MAIL, MAIL_FILE, OWNER, REPOSITORY, SLIP};
+use super::sample::{CACHE, File, MAIL, MAIL_FILE, NAME, OWNER, REPOSITORY, SLIP};
 use crate::app::onlooker::{Onlooker, Seen, SeenCheck, SeenComment};
 use crate::clock::SystemClock;
 use crate::render::words;
@@ -38,6 +38,10 @@ impl Story<'_> {
     pub(super) async fn tell(&mut self) -> anyhow::Result<()> {
         let first = self.a_cache().await?;
         self.an_owner(&first).await?;
+        self.an_approval().await?;
+        self.an_apply().await?;
+        self.a_merge().await?;
+        self.a_name().await?;
         self.a_slip().await?;
         self.doors();
         Ok(())
@@ -86,18 +90,63 @@ impl Story<'_> {
         Ok(())
     }
 
+    async fn an_approval(&mut self) -> anyhow::Result<()> {
+        self.title(3, "ben approves")?;
+        self.eyes.reads().await;
+        self.github.review(REPOSITORY, 1, "ben", Verdict::Approve, "Small and clear.")?;
+        let ready = |seen: &Seen| title(seen, APPLY).starts_with("Ready");
+        let seen = self.until(1, "3: the apply is ready", ready).await?;
+        self.check(&seen, APPLY)
+    }
+
+    async fn an_apply(&mut self) -> anyhow::Result<()> {
+        self.title(4, "ana comments \"buildit apply\"")?;
+        self.eyes.reads().await;
+        self.github.comment(REPOSITORY, 1, "ana", "buildit apply")?;
+        let ended = |seen: &Seen| seen.check(APPLY).is_some_and(|check| check.status == "completed");
+        let seen = self.until(1, "4: the apply ends", ended).await?;
+        self.check(&seen, APPLY)?;
+        let applied = seen.check(APPLY).map(|check| applied(check)).unwrap_or_default();
+        for (stack, what) in &applied {
+            writeln!(self.out, "       {stack:<16} applied {what}")?;
+        }
+        let names: Vec<&str> = applied.iter().map(|(stack, _)| *stack).collect();
+        self.expect(names == ["cache", "network"], "4: both stacks are applied");
+        Ok(())
+    }
+
+    async fn a_merge(&mut self) -> anyhow::Result<()> {
+        self.title(5, "all of it is applied: BuildIt merges it, and its locks go")?;
+        let seen = self.until(1, "5: it is merged", |seen| seen.merged).await?;
+        if seen.merged {
+            writeln!(self.out, "       {:<16} merged", "pull request 1")?;
+        }
+        Ok(())
+    }
+
+    async fn a_name(&mut self) -> anyhow::Result<()> {
+        self.title(6, "ben opens pull request 2, \"Add a name\"")?;
+        let began = self.clock.now();
+        self.push("ben", "name", "Add a name", &NAME)?;
+        self.open("ben", "name", "Add a name", "People want to see whether the shop is up.")?;
+        self.concluded(2, began).await?;
+        let waits = |seen: &Seen| title(seen, APPLY).contains("approvals 0 of 1");
+        let seen = self.until(2, "6: it waits for an approval", waits).await?;
+        self.check(&seen, APPLY)
+    }
+
     async fn a_slip(&mut self) -> anyhow::Result<()> {
-        self.title(3, "ben opens pull request 2, \"Route the mail\"")?;
+        self.title(7, "ben opens pull request 3, \"Route the mail\"")?;
         let began = self.clock.now();
         self.push("ben", "mail", "Route the mail", &MAIL)?;
         self.open("ben", "mail", "Route the mail", "Mail for the shop goes to the new host.")?;
-        let seen = self.concluded(2, began).await?;
-        self.expect(seen.check(PLAN).is_some_and(|check| is(check, "failure")), "3: the plan fails");
+        let seen = self.concluded(3, began).await?;
+        self.expect(seen.check(PLAN).is_some_and(|check| is(check, "failure")), "7: the plan fails");
         let (line, wrong, _) = SLIP;
         let body = only_comment(&seen).map_or("", |comment| &comment.body);
         let named = body.lines().find(|it| it.contains("dns/mail.tf") && it.contains(&line.to_string()));
-        self.expect(named.is_some(), &format!("3: the comment names {MAIL_FILE} line {line}"));
-        self.expect(body.contains(wrong), &format!("3: the comment shows {wrong}"));
+        self.expect(named.is_some(), &format!("7: the comment names {MAIL_FILE} line {line}"));
+        self.expect(body.contains(wrong), &format!("7: the comment shows {wrong}"));
         Ok(())
     }
 
@@ -137,6 +186,26 @@ impl Story<'_> {
             draft: false,
         };
         self.github.open_pull(REPOSITORY, who, &pull)?;
+        Ok(())
+    }
+
+    /// Waits for a state of a pull request; one that does not come is told at the end.
+    async fn until(&mut self, number: u64, what: &str, holds: impl Fn(&Seen) -> bool) -> anyhow::Result<Seen> {
+        Ok(match self.eyes.until(REPOSITORY, number, BOUND, holds).await? {
+            Ok(seen) => seen,
+            Err(seen) => {
+                self.missing.push(what.to_owned());
+                seen
+            }
+        })
+    }
+
+    /// Tells of one check.
+    fn check(&mut self, seen: &Seen, name: &str) -> anyhow::Result<()> {
+        if let Some(check) = seen.check(name) {
+            let line = format!("       {:<16} {:<8} {}", check.name, word(check), check.title);
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
         Ok(())
     }
 
@@ -201,6 +270,12 @@ fn word(check: &SeenCheck) -> &str {
     }
 }
 
+/// What the check of applies says of each stack that is applied: "- cache: [applied, 3 of 3 changes](…)".
+fn applied(check: &SeenCheck) -> Vec<(&str, &str)> {
+    let told = check.summary.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": [applied, "));
+    told.map(|(stack, rest)| (stack, rest.split(']').next().unwrap_or_default())).collect()
+}
+
 /// The check's comparison with the plan before.
 fn since_last(check: &SeenCheck) -> Option<&str> {
     check.summary.lines().find(|line| line.starts_with("Since your last push"))
@@ -228,7 +303,12 @@ mod tests {
     #[test]
     fn a_verdict_is_of_this_head_and_in_one_comment() {
         let head = "a1b2c3d".repeat(5);
-        let seen = |checks: Vec<SeenCheck>, comments: Vec<SeenComment>| Seen { head: head.clone(), checks, comments };
+        let seen = |checks: Vec<SeenCheck>, comments: Vec<SeenComment>| Seen {
+            head: head.clone(),
+            merged: false,
+            checks,
+            comments,
+        };
         let ours = || comment(BOT, "a1b2c3d on main");
         assert!(is_concluded(&seen(vec![check("completed")], vec![comment("ana", "hi"), ours()])));
         assert!(!is_concluded(&seen(vec![], vec![ours()])), "no check yet");

@@ -147,6 +147,9 @@ impl<'a> Stack<'a> {
                 one.result = "not-planned";
                 one.needs = needs.iter().map(|need| need.what.as_str()).collect();
             }
+            RowStatus::Deferred { .. } => one.result = "deferred",
+            RowStatus::Behind { .. } => one.result = "blocked",
+            RowStatus::Skipped { .. } => one.result = "skipped",
             RowStatus::Queued { .. }
             | RowStatus::Blocked { .. }
             | RowStatus::Running(_)

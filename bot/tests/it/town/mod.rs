@@ -11,6 +11,7 @@ mod killing;
 pub(crate) mod machine;
 mod news;
 mod opening;
+mod ordering;
 pub(crate) mod real;
 mod replicas;
 mod running;

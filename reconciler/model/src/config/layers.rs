@@ -275,8 +275,6 @@ impl<'a> Building<'a> {
             found.push(Diagnostic::error("input-from", summary).help("write from=\"network.vpc_id\"").at(at.clone()));
             return;
         };
-        let what = format!("the output `{output}` of stack `{stack}`");
-        self.stack.not_yet.push(NotYet { what, at: Some(at.clone()) });
         let binding = InputBinding { variable: variable.to_owned(), output: output.to_owned(), sensitive };
         self.depends(stack, only_if_changed, Some(binding), at, found);
     }

@@ -13,7 +13,7 @@ use crate::access::Access;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::id::StackName;
 use crate::requirement::Requirement;
-use crate::stack::{SecretBinding, Stack};
+use crate::stack::{Dependency, SecretBinding, Stack};
 
 pub use trust_diff::{Weakened, weakened};
 
@@ -80,6 +80,14 @@ fn overlay(stack: &mut Stack, base: &Stack) {
     stack.lock = base.lock;
     stack.require = base.require.clone();
     stack.access = base.access.clone();
+    // A sensitive output crosses only where the base lets it: whoever writes the head could print it.
+    for edge in &mut stack.depends_on {
+        let (from, Some(input)) = (&edge.stack, &mut edge.input) else { continue };
+        let same = |known: &&Dependency| {
+            &known.stack == from && known.input.as_ref().is_some_and(|it| it.sensitive && it.output == input.output)
+        };
+        input.sensitive &= base.depends_on.iter().any(|known| same(&known));
+    }
     for need in &base.not_yet {
         if !stack.not_yet.iter().any(|known| known.what == need.what) {
             stack.not_yet.push(need.clone());

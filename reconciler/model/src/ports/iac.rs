@@ -76,6 +76,8 @@ pub struct PlanRequest<'a> {
     pub secret_env: BTreeMap<String, SecretString>,
     /// Where the state is read.
     pub state: StateAccess,
+    /// Input variables that are outputs of other stacks, by name.
+    pub inputs: BTreeMap<String, serde_json::Value>,
     /// Flags that a command gave.
     pub options: PlanOptions,
 }

@@ -56,6 +56,7 @@ fn askable<'a>(
         Stand::Asks(Question { plan: Some(plan), .. }) => plan,
         Stand::Asks(Question { why, .. }) => return Err(why),
         Stand::Ended(outcome) | Stand::Ends(outcome) => return Err(format!("it has ended: {}", outcome.name())),
+        Stand::After(_) => return Err("stacks that it depends on come first".to_owned()),
         Stand::Behind(_) => return Err("an earlier commit is served first".to_owned()),
         Stand::Plan | Stand::Planning(_) | Stand::Reading => {
             return Err("it is being planned; read that first".to_owned());

@@ -48,6 +48,10 @@ pub(crate) fn told<'a>(
             };
             told(seen(), ApplyStanding::After { what })
         }
+        Stand::After(names) => {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            told(seen(), ApplyStanding::After { what: names.join(", ") })
+        }
         Stand::Reading => empty(newest_plan(world, landing, item).or_else(seen)),
         Stand::Plan => empty(None),
         Stand::Planning(run) => empty(Some(run)),
