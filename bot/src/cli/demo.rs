@@ -119,7 +119,8 @@ impl Stage {
     /// The story, then whatever the person does until Ctrl-C.
     async fn play(&mut self, args: &DemoArgs, out: &mut dyn Write) -> anyhow::Result<Exit> {
         let eyes = Onlooker::new(self.github.api_url(), SecretString::from(PEOPLE[0].1));
-        let mut story = Story { github: &self.github, eyes, clock: SystemClock::new(), out, missing: Vec::new() };
+        let mut story =
+            Story { github: &self.github, eyes, clock: SystemClock::new(), out, applied: false, missing: Vec::new() };
         tokio::select! {
             told = story.tell() => told?,
             error = self.server.trouble() => return Err(error),

@@ -29,6 +29,8 @@ pub(super) struct Story<'a> {
     pub(super) eyes: Onlooker,
     pub(super) clock: SystemClock,
     pub(super) out: &'a mut dyn Write,
+    /// The acts of the apply were played.
+    pub(super) applied: bool,
     /// What should have happened and did not.
     pub(super) missing: Vec<String>,
 }
@@ -38,10 +40,13 @@ impl Story<'_> {
     pub(super) async fn tell(&mut self) -> anyhow::Result<()> {
         let first = self.a_cache().await?;
         self.an_owner(&first).await?;
-        self.an_approval().await?;
-        self.an_apply().await?;
-        self.a_merge().await?;
-        self.a_name().await?;
+        // Nobody approves what has no plan, and nothing would come of it.
+        if self.missing.is_empty() {
+            self.an_approval().await?;
+            self.an_apply().await?;
+            self.a_merge().await?;
+            self.a_name().await?;
+        }
         self.a_slip().await?;
         self.doors();
         Ok(())
@@ -91,6 +96,7 @@ impl Story<'_> {
     }
 
     async fn an_approval(&mut self) -> anyhow::Result<()> {
+        self.applied = true;
         self.title(3, "ben approves")?;
         self.eyes.reads().await;
         self.github.review(REPOSITORY, 1, "ben", Verdict::Approve, "Small and clear.")?;
@@ -140,7 +146,8 @@ impl Story<'_> {
         let began = self.clock.now();
         self.push("ben", "mail", "Route the mail", &MAIL)?;
         self.open("ben", "mail", "Route the mail", "Mail for the shop goes to the new host.")?;
-        let seen = self.concluded(3, began).await?;
+        let number = if self.applied { 3 } else { 2 };
+        let seen = self.concluded(number, began).await?;
         self.expect(seen.check(PLAN).is_some_and(|check| is(check, "failure")), "7: the plan fails");
         let (line, wrong, _) = SLIP;
         let body = only_comment(&seen).map_or("", |comment| &comment.body);
