@@ -98,10 +98,7 @@ impl FakeGitHub {
     pub fn drop_next(&self) -> bool {
         let mut model = self.shared.model();
         let Some(id) = model.deliveries.pending.pop_front() else { return false };
-        if let Some(record) = model.deliveries.records.get_mut(&id) {
-            record.dropped = true;
-            record.answer = Some((0, "lost on purpose".into()));
-        }
+        model.deliveries.lose(id);
         true
     }
 

@@ -16,12 +16,15 @@ mod git_diff;
 mod git_http;
 mod git_replay;
 mod graphql;
+mod limits;
+mod mishap;
 mod model;
 mod outage;
 mod people;
 mod rest;
 mod server;
 mod shape;
+mod slow;
 mod surprise;
 mod token;
 mod transcript;
@@ -40,6 +43,8 @@ pub use clock::{Clock, system_clock};
 pub use error::{Error, FieldError};
 pub use evidence::{DeliveryRecord, DeploymentRecord};
 pub use git::{Change, GitError};
+pub use limits::Limits;
+pub use mishap::Mishap;
 pub use model::account::Role;
 pub use model::landing::Method;
 pub use model::protection::Rules;
@@ -77,6 +82,8 @@ pub struct Options {
     pub mergeable_at_once: bool,
     /// Check every request, answer and webhook against GitHub's description.
     pub validate: bool,
+    /// How much a caller may ask, with GitHub's answers to who asks more; `None` counts nobody.
+    pub limits: Option<Limits>,
     /// The HTML view lets its visitor act as any account without a password.
     pub act_as_anyone: bool,
 }
@@ -101,6 +108,7 @@ impl Default for Options {
             delivery: DeliveryMode::Manual,
             mergeable_at_once: true,
             validate: true,
+            limits: None,
             act_as_anyone: false,
         }
     }

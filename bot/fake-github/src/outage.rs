@@ -1,11 +1,16 @@
 //! Owns outages on purpose: which of the next requests are answered as a GitHub in trouble answers.
 //! Never decides what a good answer is.
 
-use axum::body::Body;
-use axum::http::{StatusCode, header};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderValue, header};
 use axum::response::Response;
+use hyper::body::Frame;
 
 use crate::error::Error;
+use crate::limits::Rate;
 use crate::model::Model;
 use crate::rest;
 use crate::{FakeGitHub, server};
@@ -17,6 +22,12 @@ pub enum Fault {
     BadGateway,
     /// It was done, and the answer was lost on the way: 502.
     AnswerLost,
+    /// It was done, and the connection ended in the middle of the answer.
+    AnswerCut,
+    /// It was done, and its answer is held back until [`FakeGitHub::release_answers`].
+    AnswerHeld,
+    /// Refused with this status in GitHub's form; nothing was done.
+    Status(u16),
     /// 403: the App lacks a permission after all.
     Forbidden,
     /// 403 of the secondary limit, with `Retry-After` in seconds.
@@ -77,8 +88,9 @@ impl FakeGitHub {
         Ok(())
     }
 
-    /// Ends all outages; answers how many of the ordered failures never came.
+    /// Ends all outages and lets held answers go; answers how many of the ordered failures never came.
     pub fn mend(&self) -> u32 {
+        self.shared.slow.release();
         let ordered = std::mem::take(&mut self.shared.model().outages.0);
         ordered.iter().fold(0, |sum, it| sum.saturating_add(it.left))
     }
@@ -87,7 +99,8 @@ impl FakeGitHub {
 /// The fault of this request, if it has one. What is not carried out is counted here.
 pub(crate) fn strike(model: &mut Model, method: &str, path: &str) -> Option<Fault> {
     let fault = model.outages.strike(method, path)?;
-    if fault != Fault::AnswerLost && path.starts_with("/api/") {
+    let done = matches!(fault, Fault::AnswerLost | Fault::AnswerCut | Fault::AnswerHeld);
+    if !done && path.starts_with("/api/") {
         model.requests += 1;
     }
     Some(fault)
@@ -95,31 +108,57 @@ pub(crate) fn strike(model: &mut Model, method: &str, path: &str) -> Option<Faul
 
 /// What the client gets.
 pub(crate) fn answer(fault: Fault, now: i64) -> Response {
-    let json = |status: u16, message: &str| {
-        let body = rest::Refusal::new(status, message).body().to_string();
-        let builder = Response::builder().status(status);
-        (builder.header(header::CONTENT_TYPE, "application/json; charset=utf-8"), body)
-    };
-    let (builder, body) = match fault {
+    let refused = |status: u16, message: &str| server::json(status, &rest::Refusal::new(status, message).body());
+    let secondary = "You have exceeded a secondary rate limit.";
+    match fault {
         Fault::BadGateway | Fault::AnswerLost => {
-            let builder = Response::builder().status(StatusCode::BAD_GATEWAY);
-            (builder.header(header::CONTENT_TYPE, "text/html"), "<html><body>Unicorn!</body></html>".to_owned())
+            let mut response = server::plain(502, "<html><body>Unicorn!</body></html>");
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+            response
         }
-        Fault::Forbidden => json(403, "Resource not accessible by integration"),
-        Fault::SlowDown(seconds) => {
-            let (builder, body) = json(403, "You have exceeded a secondary rate limit.");
-            (builder.header(header::RETRY_AFTER, seconds), body)
-        }
-        Fault::TooMany(seconds) => {
-            let (builder, body) = json(429, "You have exceeded a secondary rate limit.");
-            (builder.header(header::RETRY_AFTER, seconds), body)
+        Fault::AnswerCut | Fault::AnswerHeld => Response::new(Body::new(Cut { begun: false })),
+        Fault::Forbidden => refused(403, words(403)),
+        Fault::Status(status) => refused(status, words(status)),
+        Fault::SlowDown(seconds) | Fault::TooMany(seconds) => {
+            let mut response = refused(if matches!(fault, Fault::TooMany(_)) { 429 } else { 403 }, secondary);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            response
         }
         Fault::Exhausted(seconds) => {
-            let (builder, body) = json(403, "API rate limit exceeded for installation.");
+            let mut response = refused(403, "API rate limit exceeded for installation.");
             let reset = now.div_euclid(1_000_000) + i64::from(seconds);
-            let builder = builder.header("X-RateLimit-Remaining", "0");
-            (builder.header("X-RateLimit-Limit", "5000").header("X-RateLimit-Reset", reset), body)
+            Rate { limit: 5000, used: 5000, reset }.tell(response.headers_mut());
+            response
         }
-    };
-    builder.body(Body::from(body)).unwrap_or_else(|_| server::plain(500, "an answer could not be written"))
+    }
+}
+
+fn words(status: u16) -> &'static str {
+    match status {
+        401 => "Bad credentials",
+        403 => "Resource not accessible by integration",
+        404 => "Not Found",
+        409 => "Conflict",
+        422 => "Validation Failed",
+        503 => "Service Unavailable",
+        _ => "Server Error",
+    }
+}
+
+/// A body that breaks after its first bytes.
+struct Cut {
+    begun: bool,
+}
+
+impl HttpBody for Cut {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.begun {
+            return Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())));
+        }
+        self.begun = true;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"{\"id\":")))))
+    }
 }

@@ -1,6 +1,7 @@
 //! Owns the socket: HTTP in and out, which room answers what. Never knows GitHub's rules.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -12,9 +13,11 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::git_http::{self, GitRequest};
+use crate::limits::{self, Ask};
 use crate::model::Model;
 use crate::outage::{self, Fault};
 use crate::rest::{self, Incoming, Pages};
+use crate::slow::Slow;
 use crate::surprise;
 use crate::view::{self, Page};
 use crate::webhook::Http;
@@ -28,11 +31,15 @@ pub(crate) struct Shared {
     pub(crate) http: Http,
     /// Pushes run one at a time, so that what each moved is known.
     pub(crate) pushing: tokio::sync::Mutex<()>,
+    pub(crate) slow: Slow,
+    /// Requests to the API that are being answered.
+    running: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(model: Model, http: Http) -> Shared {
-        Shared { model: Mutex::new(model), http, pushing: tokio::sync::Mutex::new(()) }
+        let (slow, running) = (Slow::default(), AtomicUsize::new(0));
+        Shared { model: Mutex::new(model), http, pushing: tokio::sync::Mutex::new(()), slow, running }
     }
 
     pub(crate) fn model(&self) -> MutexGuard<'_, Model> {
@@ -47,21 +54,57 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
 async fn dispatch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let Ok(body) = to_bytes(body, LIMIT).await else { return plain(413, "too large") };
+    shared.slow.pass().await;
+    let ticket = shared.slow.ticket();
     let (struck, now) = {
         let mut model = shared.model();
         surprise::happen(&mut model, head.method.as_str(), head.uri.path());
         (outage::strike(&mut model, head.method.as_str(), head.uri.path()), model.now())
     };
     match struck {
-        None => routed(shared, head, body).await,
+        None => counted(shared, head, body).await,
+        Some(Fault::AnswerHeld) => {
+            let answer = routed(Arc::clone(&shared), head, body).await;
+            shared.slow.held(ticket).await;
+            answer
+        }
         Some(fault) => {
-            if fault == Fault::AnswerLost {
+            if matches!(fault, Fault::AnswerLost | Fault::AnswerCut) {
                 // Carried out in full; nobody hears of it.
                 drop(routed(shared, head, body).await);
             }
             outage::answer(fault, now)
         }
     }
+}
+
+/// Answers unless the caller has asked too much.
+async fn counted(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
+    let path = head.uri.path();
+    let below = if path == "/api/graphql" { Some("/graphql") } else { path.strip_prefix("/api/v3") };
+    let Some(below) = below else { return routed(shared, head, body).await };
+    let running = shared.running.fetch_add(1, Ordering::SeqCst);
+    let ask = Ask { method: head.method.as_str(), path: below, body: &body };
+    let admitted = {
+        let mut model = shared.model();
+        let crowd = model.limits.is_some_and(|limits| running >= limits.concurrent);
+        let admitted = limits::admit(&mut model, text(&head.headers, "authorization").as_deref(), ask);
+        admitted.map(|(rate, gone)| (rate, if crowd { Err(limits::crowded()) } else { gone }))
+    };
+    let mut response = match &admitted {
+        Some((_, Err(stopped))) => {
+            shared.model().requests += 1;
+            let mut refused = json(stopped.refusal.status, &stopped.refusal.body());
+            stopped.tell(refused.headers_mut());
+            refused
+        }
+        _ => routed(Arc::clone(&shared), head, body).await,
+    };
+    shared.running.fetch_sub(1, Ordering::SeqCst);
+    if let Some((rate, _)) = admitted {
+        rate.tell(response.headers_mut());
+    }
+    response
 }
 
 async fn routed(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
@@ -188,11 +231,7 @@ async fn graphql(shared: Arc<Shared>, authorization: Option<String>, body: Bytes
         Ok(Err(refusal)) => (refusal.status, refusal.body()),
         Err(_) => return plain(500, "the double panicked; see its log"),
     };
-    let mut response = plain(status, &body.to_string());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json; charset=utf-8"));
-    response
+    json(status, &body)
 }
 
 async fn git(shared: &Arc<Shared>, request: GitRequest) -> Response {
@@ -205,6 +244,14 @@ async fn git(shared: &Arc<Shared>, request: GitRequest) -> Response {
         response = response.header(header::WWW_AUTHENTICATE, "Basic realm=\"GitHub\"");
     }
     response.body(Body::from(answer.body)).unwrap_or_else(|_| plain(500, "an answer could not be written"))
+}
+
+/// An answer in JSON.
+pub(crate) fn json(status: u16, body: &serde_json::Value) -> Response {
+    let mut response = plain(status, &body.to_string());
+    let kind = header::HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// A short plain answer.

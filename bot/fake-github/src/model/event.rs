@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use crate::error::Error;
+use crate::mishap::Mishaps;
 use crate::model::Model;
 use crate::model::app::random_word;
 use crate::shape;
@@ -34,6 +35,7 @@ pub(crate) struct Delivery {
 #[derive(Debug, Default)]
 pub(crate) struct Deliveries {
     pub(crate) pending: VecDeque<u64>,
+    pub(crate) mishaps: Mishaps,
     pub(crate) records: BTreeMap<u64, Delivery>,
     pub(crate) wake: Arc<Notify>,
 }
@@ -201,8 +203,7 @@ impl Model {
             dropped: false,
         };
         self.deliveries.records.insert(id, delivery);
-        self.deliveries.pending.push_back(id);
-        self.deliveries.wake.notify_one();
+        self.deliveries.arrive(id);
     }
 
     /// A fresh `X-GitHub-Delivery`.

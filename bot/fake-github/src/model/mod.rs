@@ -31,6 +31,7 @@ use crate::Options;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::git::Person;
+use crate::limits::{Limits, Meter};
 use crate::outage::Outages;
 use crate::surprise::Surprise;
 
@@ -52,6 +53,8 @@ pub(crate) struct Model {
     pub(crate) validate: bool,
     /// The view lets its visitor be anybody.
     pub(crate) act_as_anyone: bool,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) meter: Meter,
     next_id: u64,
     pub(crate) accounts: BTreeMap<u64, Account>,
     pub(crate) teams: BTreeMap<u64, Team>,
@@ -77,6 +80,8 @@ impl Model {
             mergeable_at_once: options.mergeable_at_once,
             validate: options.validate,
             act_as_anyone: options.act_as_anyone,
+            limits: options.limits,
+            meter: Meter::default(),
             next_id: 1000,
             accounts: account::built_in(),
             teams: BTreeMap::new(),

@@ -30,6 +30,10 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) link: String,
     pub(crate) body: Value,
+    /// The header `Retry-After`.
+    pub(crate) retry_after: Option<i64>,
+    /// The header `X-RateLimit-Remaining`.
+    pub(crate) remaining: Option<i64>,
 }
 
 pub(crate) fn world() -> World {
@@ -143,18 +147,37 @@ pub(crate) fn jwt(pem: &str, claims: &Value) -> String {
 }
 
 pub(crate) async fn send(method: &str, url: &str, authorization: &str, body: &Value) -> Answer {
+    try_send(method, url, authorization, body).await.expect("a whole answer")
+}
+
+/// The same; `None` when the connection ended before the answer did.
+pub(crate) async fn try_send(method: &str, url: &str, authorization: &str, body: &Value) -> Option<Answer> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
     let mut request = Request::builder().method(method).uri(url);
     if !authorization.is_empty() {
         request = request.header("Authorization", authorization);
     }
-    let answer = client.request(request.body(Full::new(bytes)).expect("a request")).await.expect("an answer");
+    let answer = client.request(request.body(Full::new(bytes)).expect("a request")).await.ok()?;
     let status = answer.status().as_u16();
-    let link = answer.headers().get("link").map(|it| it.to_str().expect("text").to_owned()).unwrap_or_default();
-    let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+    let header = |name: &str| answer.headers().get(name).map(|it| it.to_str().expect("text").to_owned());
+    let number = |name: &str| header(name).map(|it| it.parse().expect("a number"));
+    let link = header("link").unwrap_or_default();
+    let (retry_after, remaining) = (number("retry-after"), number("x-ratelimit-remaining"));
+    let bytes = answer.into_body().collect().await.ok()?.to_bytes();
     let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
-    Answer { status, link, body: if bytes.is_empty() { Value::Null } else { body } }
+    let body = if bytes.is_empty() { Value::Null } else { body };
+    Some(Answer { status, link, body, retry_after, remaining })
+}
+
+/// Waits for a state, at most ten seconds.
+pub(crate) async fn until(state: impl Fn() -> bool) {
+    let waiting = async {
+        while !state() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.expect("it comes to that");
 }
 
 /// Sends a form as a page of `origin` would; answers the status.

@@ -81,3 +81,41 @@ async fn everything_can_be_down_and_mended() {
     assert_eq!(world.github.mend(), u32::MAX - 3);
     assert_eq!(world.get("/repos/acme/infra", "ana-token").await.status, 200);
 }
+
+#[tokio::test]
+async fn statuses_by_order_and_answers_that_break_off() {
+    let world = world();
+    let number = world.open();
+    let comments = format!("/repos/acme/infra/issues/{number}/comments");
+    let route = "POST /repos/{owner}/{repo}/issues/{issue_number}/comments";
+    for status in [401, 404, 409, 422, 500, 503] {
+        world.github.fail_next(route, 1, Fault::Status(status)).unwrap();
+        let answer = world.post(&comments, "ana-token", &json!({"body": "hello"})).await;
+        assert_eq!((answer.status, answer.body["message"].is_string()), (status, true));
+    }
+    assert_eq!(world.github.transcript().matches("hello").count(), 0, "nothing of it was done");
+    world.github.fail_next(route, 1, Fault::AnswerCut).unwrap();
+    let url = format!("{}{comments}", world.github.api_url());
+    let cut = crate::client::try_send("POST", &url, "token ana-token", &json!({"body": "hello"})).await;
+    assert!(cut.is_none(), "the connection ended");
+    assert_eq!(world.github.transcript().matches("hello").count(), 1, "it was done all the same");
+    world.github.finish().unwrap();
+}
+
+#[tokio::test]
+async fn a_held_answer_comes_when_it_is_let_go() {
+    let world = world();
+    let number = world.open();
+    let url = format!("{}/repos/acme/infra/issues/{number}/comments", world.github.api_url());
+    world.github.fail_next("*", 1, Fault::AnswerHeld).unwrap();
+    let asked =
+        tokio::spawn(
+            async move { crate::client::send("POST", &url, "token ana-token", &json!({"body": "hello"})).await },
+        );
+    crate::client::until(|| world.github.held_answers() == 1).await;
+    assert_eq!(world.github.transcript().matches("hello").count(), 1, "done, and nobody knows");
+    assert!(!asked.is_finished());
+    assert_eq!(world.github.release_answers(), 1);
+    assert_eq!(asked.await.unwrap().status, 201);
+    world.github.finish().unwrap();
+}
