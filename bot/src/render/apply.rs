@@ -113,7 +113,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
                 Status::ended("failure"),
                 &title,
                 headline,
-                "**Next:** what is left is planned again; the lock is kept.",
+                "**Next:** mend the cause. What is left was planned again; `buildit apply` applies it. The lock is kept.",
             )
         }
         ApplyStanding::Asks { why, delta } => {
@@ -157,7 +157,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
         ApplyStanding::Waits => {
             let waits = unmet(it);
             let first = waits.first().map_or_else(String::new, |gate| gate.title.replace('`', ""));
-            let start = if merges { "Merging now would not apply" } else { "Waits for" };
+            let start = if merges && !it.merged { "Merging now would not apply" } else { "Waits for" };
             let title = format!("{start}: {first}");
             let list: Vec<String> = waits.iter().map(|gate| failure::prose(&gate.title)).collect();
             verdict(Status::QUEUED, &title, format!("{marked} waits for {}", words::list(&list, 5)), "")
@@ -284,7 +284,8 @@ pub(super) fn next(rows: &[StackRow]) -> String {
     if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Lost { .. })) {
         "**Next:** an apply lost its worker; look at what was made before anything else.".to_owned()
     } else if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Failed { .. })) {
-        "**Next:** mend the cause; what is left is planned again. The lock is kept.".to_owned()
+        "**Next:** mend the cause. What is left was planned again; `buildit apply` applies it. The lock is kept."
+            .to_owned()
     } else if let Some(row) = rows.iter().find(|row| asks(row)) {
         let (apply, discard) =
             (format!("buildit apply -p {}", row.stack), format!("buildit discard -p {} \"reason\"", row.stack));

@@ -49,6 +49,7 @@ pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) ->
         Some(apply) => (under_way(world, Some(plan), apply), Vec::new()),
         None => waiting(world, survey, stack, plan),
     };
+    let standing = stopped(world, plan).unwrap_or(standing);
     Some(ApplyView { mode: stack.stack.apply, standing, gates, merged: false })
 }
 
@@ -62,6 +63,19 @@ fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &Run
     };
     (standing, judged.into_gates())
 }
+
+/// The apply that stopped, of which this plan shows what is left: that is said until it is applied.
+fn stopped(world: &PullWorld, plan: &RunRow) -> Option<ApplyStanding> {
+    let id = plan.what.request.as_deref()?.strip_prefix(AFTER)?;
+    let apply = world.applies.iter().find(|run| run.id.to_string() == id)?;
+    let unused = of_plan(world, plan).is_none_or(|run| run.state == RunState::Cancelled);
+    let failed = matches!(apply.state, RunState::PartlyApplied | RunState::Failed | RunState::TimedOut);
+    let before = world.runs.iter().find(|run| Some(run.id) == apply.what.plan);
+    (unused && failed).then(|| under_way(world, before, apply))
+}
+
+/// Requests of plans that show what an apply has left begin so.
+const AFTER: &str = "after:";
 
 pub(super) fn under_way(world: &PullWorld, plan: Option<&RunRow>, apply: &RunRow) -> ApplyStanding {
     let changes = plan.and_then(|plan| plan.document.as_ref()).map_or(0, |document| document.changes.len());
@@ -287,5 +301,5 @@ pub(crate) fn again(world: &PullWorld, stack: &SurveyedStack) -> Option<String> 
         RunState::Lost => !is_frozen(world, &stack.stack.name),
         _ => false,
     };
-    (spent && !newer).then(|| format!("after:{}", last.id))
+    (spent && !newer).then(|| format!("{AFTER}{}", last.id))
 }

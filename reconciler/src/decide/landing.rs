@@ -20,7 +20,7 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 use super::pull::{Step, new_run};
 use super::{apply, differing, gates, is_being_applied, line, order, overtaken, speaker};
 use crate::gate::Judged;
-use crate::world::{Before, LandedStack, LandingRow, NewRun, PullWorld, RunRow, StackOutcome};
+use crate::world::{Before, LandedStack, LandingRow, NewRun, PullWorld, RunRow, ShownRow, StackOutcome};
 
 /// How a stack of a landing stands.
 #[derive(Debug)]
@@ -259,7 +259,20 @@ fn reviewed<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a RunRo
     let snapshot = world.pull.snapshot.as_ref().filter(|snapshot| snapshot.head == survey.head)?;
     let plan = speaker(world, snapshot, survey, survey.stack(&stack.stack.name)?)?;
     let whole = plan.what.options == PlanOptions::default();
-    (whole && matches!(plan.state, RunState::Planned | RunState::NoChange)).then_some(plan)
+    // A plan that no check had shown when it was merged was seen by nobody.
+    let merged_at = world.landing.as_ref().map_or(world.now, |landing| landing.seen_at);
+    let shown = |root: &str| {
+        let same = |row: &ShownRow| {
+            row.stack == stack.stack.name && row.shown.head == snapshot.head && row.shown.at < merged_at
+        };
+        world.shown.iter().any(|row| same(row) && row.shown.fingerprint == root)
+    };
+    let seen = match plan.state {
+        RunState::NoChange => true,
+        RunState::Planned => plan.document.as_ref().is_some_and(|document| shown(&document.fingerprint.root)),
+        _ => false,
+    };
+    (whole && seen).then_some(plan)
 }
 
 /// A plan with changes: may it be applied by itself, or must a person ask?

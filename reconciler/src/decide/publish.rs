@@ -38,10 +38,19 @@ pub(crate) fn summary_target(world: &PullWorld) -> String {
 /// Fingerprints that stand on the checks of this head and are not noted yet.
 pub(crate) fn fingerprints(world: &PullWorld) -> Vec<ShownRow> {
     let (Some(snapshot), Some(survey)) = (&world.pull.snapshot, current_survey(world)) else { return Vec::new() };
+    // Of what landed the plan of the merged commit stands there.
+    let landing = world.landing.as_ref().filter(|landing| landing.survey.as_ref() == Some(survey));
+    let plan_of = |stack: &SurveyedStack| match landing {
+        None => answer(world, survey, stack),
+        Some(landing) => {
+            let item = landing.stacks.iter().find(|item| item.stack == stack.stack.name)?;
+            landing::told(world, landing, survey, item).plan
+        }
+    };
     let of_stack = |stack: &SurveyedStack| {
-        let plan = answer(world, survey, stack).filter(|plan| plan.state == RunState::Planned)?;
+        let plan = plan_of(stack).filter(|plan| plan.state == RunState::Planned)?;
         let fingerprint = plan.document.as_ref()?.fingerprint.root.clone();
-        let shown = crate::gate::Shown { head: survey.head.clone(), fingerprint, at: world.now };
+        let shown = crate::gate::Shown { head: snapshot.head.clone(), fingerprint, at: world.now };
         Some(ShownRow { stack: stack.stack.name.clone(), base_branch: snapshot.base_branch.clone(), shown })
     };
     let known = |row: &ShownRow| {

@@ -92,7 +92,7 @@ pub(crate) async fn branches(conn: &mut Conn) -> Result<Vec<(RepoId, String)>, S
 
 /// The newest landing of a pull request.
 pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, pull: PullNumber) -> Result<Option<LandingRow>, StoreError> {
-    let query = sql("select id, branch, before, commit_id, pull, survey, done from landings \
+    let query = sql("select id, branch, before, commit_id, pull, survey, done, seen_at from landings \
          where repo=$1 and pull=$2 order by id desc limit 1");
     match db::optional(conn, query.bind(repo.get()).bind(pull.get())).await? {
         Some(row) => Ok(Some(read(conn, repo, &row).await?)),
@@ -102,7 +102,8 @@ pub(crate) async fn of_pull(conn: &mut Conn, repo: RepoId, pull: PullNumber) -> 
 
 /// A landing.
 pub(crate) async fn by_id(conn: &mut Conn, repo: RepoId, id: i64) -> Result<Option<LandingRow>, StoreError> {
-    let query = sql("select id, branch, before, commit_id, pull, survey, done from landings where repo=$1 and id=$2");
+    let query =
+        sql("select id, branch, before, commit_id, pull, survey, done, seen_at from landings where repo=$1 and id=$2");
     match db::optional(conn, query.bind(repo.get()).bind(id)).await? {
         Some(row) => Ok(Some(read(conn, repo, &row).await?)),
         None => Ok(None),
@@ -122,6 +123,7 @@ async fn read(conn: &mut Conn, repo: RepoId, row: &AnyRow) -> Result<LandingRow,
         before: sha(row, "before")?,
         commit: sha(row, "commit_id")?,
         pull: maybe_int(row, "pull")?.map(PullNumber::new),
+        seen_at: Timestamp::from_micros(int(row, "seen_at")?),
         survey: maybe_json(row, "survey")?,
         done: int(row, "done")? == 1,
         stacks,

@@ -2,6 +2,7 @@
 
 use model::id::{CommitSha, PullNumber, RunId, StackName};
 use model::survey::Survey;
+use model::time::Timestamp;
 
 /// A trusted branch as far as it was walked.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct LandingRow {
     pub(crate) before: CommitSha,
     pub(crate) commit: CommitSha,
     pub(crate) pull: Option<PullNumber>,
+    /// When it was noted.
+    pub(crate) seen_at: Timestamp,
     /// Between `before` and `commit`; what is trusted is read at `before`.
     pub(crate) survey: Option<Survey>,
     /// Every stack has an outcome.
