@@ -1,5 +1,6 @@
 //! When and why the job is stopped: requests, signals, the timeout, the grace.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+/// Made before the one interrupt is sent, so that whoever takes over does not send another: tools end at the second
+/// without storing anything.
+const SENT: &str = "interrupted";
 
 /// Why the job is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,10 +77,18 @@ impl<'a> Control<'a> {
         if self.cause.is_some() {
             return;
         }
-        if self.signalled.load(Ordering::Relaxed) || self.dir.join("interrupt").exists() {
+        let asked = || ["interrupt", SENT].iter().any(|name| self.dir.join(name).exists());
+        if self.signalled.load(Ordering::Relaxed) || asked() {
             self.stop(Cause::Interrupt, now);
         } else if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.stop(Cause::Timeout, now);
+        }
+    }
+
+    /// Stops the job as on a request from outside, when it is not being stopped already.
+    pub(crate) fn interrupt(&mut self) {
+        if self.cause.is_none() {
+            self.stop(Cause::Interrupt, crate::instant());
         }
     }
 
@@ -96,8 +109,16 @@ impl<'a> Control<'a> {
         }
         if !self.interrupt_sent && self.cause != Some(Cause::Kill) {
             self.interrupt_sent = true;
-            return Order::Interrupt;
+            if self.is_first() {
+                return Order::Interrupt;
+            }
         }
         Order::GoOn
+    }
+
+    /// Was no interrupt sent before, by whoever attended the job then?
+    fn is_first(&self) -> bool {
+        let made = File::create_new(self.dir.join(SENT));
+        !made.is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
     }
 }

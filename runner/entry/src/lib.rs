@@ -6,12 +6,17 @@
 //!
 //! Files of a job's directory: `spec.json`, `lock` (flocked by us as long as we live: the executor opens it and
 //! hands it over as our standard output), `started` (made once, before any effect), `log`, `step.json` (the
-//! running step's process, for the case that we are killed), `interrupt` and `kill` (requests), `work/` (the
-//! job's root), `home/`, `tmp/`, `files/` (collected) and `end.json`.
+//! running step's process, for the case that we are killed), `interrupt` and `kill` (requests), `interrupted` (made
+//! before the one interrupt is sent), `work/` (the job's root), `home/`, `tmp/`, `files/` (collected) and `end.json`.
+//!
+//! An entry that is killed leaves its step at work. The executor then starts another on the same directory, which
+//! finds `started`, attends the step to its end and keeps what it left.
 
+mod adopt;
 mod collect;
 mod control;
 pub mod log;
+mod pipes;
 mod processes;
 pub mod spec;
 mod step;
@@ -23,30 +28,35 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use control::{Cause, Control};
 use log::LogWriter;
-pub use processes::{interrupt_recorded_step, kill_recorded, kill_recorded_step, recorded_step_lives};
+pub use processes::kill_recorded;
 use spec::{End, Outcome, Secrets, Spec};
 use step::Ran;
 
 /// Written to standard error once the job is durably started.
 pub const STARTED: &str = "started\n";
+/// Made once, before any effect of the job.
+pub const STARTED_FILE: &str = "started";
 /// The job's root below its directory.
 pub const WORK: &str = "work";
 
-/// Runs the job of that directory to its end. The number is the exit code: 0 when an end was written.
+/// Runs the job of that directory to its end, or attends one to its end whose entry was killed. The number is the
+/// exit code: 0 when an end was written.
 pub fn run(dir: &Path) -> u8 {
     // Without a terminal nothing can ask a question, and no Ctrl-C of the server's terminal reaches the job.
     // It fails only when the caller made us a group leader already.
     let _ = rustix::process::setsid();
-    match prepare(dir) {
-        Ok(job) => match job.run() {
-            Ok(()) => 0,
-            Err(_) => 1,
-        },
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "cannot start: {error}");
-            1
+    let ended = if dir.join(STARTED_FILE).exists() {
+        adopt::run(dir)
+    } else {
+        match prepare(dir) {
+            Ok(job) => job.run(),
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "cannot start: {error}");
+                return 1;
+            }
         }
-    }
+    };
+    u8::from(ended.is_err())
 }
 
 /// For timeouts and durations only.
@@ -82,7 +92,7 @@ fn prepare(dir: &Path) -> io::Result<Job<'_>> {
     processes::record(dir, "entry.json", rustix::process::getpid());
     let control =
         Control::new(dir, Duration::from_millis(spec.timeout_millis), Duration::from_millis(spec.grace_millis))?;
-    fs::File::create_new(dir.join("started"))?.sync_all()?;
+    fs::File::create_new(dir.join(STARTED_FILE))?.sync_all()?;
     fs::File::open(dir)?.sync_all()?;
     let _ = io::stderr().write_all(STARTED.as_bytes());
     Ok(Job { dir, spec, secrets, control, log })

@@ -97,6 +97,23 @@ impl LogWriter {
         Ok(Self { file, left: limit, dropped: 0 })
     }
 
+    /// Goes on with a log whose writer was killed: cuts a torn last frame off. Gives the steps that had ended too.
+    pub(crate) fn reopen(path: &Path, limit: u64) -> io::Result<(Self, Vec<StepEnd>)> {
+        let bytes = std::fs::read(path)?;
+        let (mut whole, mut kept, mut ends) = (0, 0, Vec::new());
+        while let Decoded::Frame(frame, length) = decode(&bytes[whole..]) {
+            match frame.kind {
+                Kind::Stdout | Kind::Stderr => kept += frame.payload.len() as u64,
+                Kind::StepEnded => ends.extend(serde_json::from_slice(frame.payload).ok()),
+                Kind::StepStarted => {}
+            }
+            whole += length;
+        }
+        let file = OpenOptions::new().append(true).open(path)?;
+        file.set_len(whole as u64)?;
+        Ok((Self { file, left: limit.saturating_sub(kept), dropped: 0 }, ends))
+    }
+
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
     }
@@ -141,6 +158,31 @@ mod tests {
             assert!(needed > cut);
         }
         assert_eq!(decode(&[0xff; 20]), Decoded::Damaged);
+    }
+
+    #[test]
+    fn a_log_goes_on_behind_its_last_whole_frame() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("log");
+        let end = StepEnd { name: "init".to_owned(), code: Some(0), signal: None, millis: 1 };
+        let whole = {
+            let mut log = LogWriter::create(&path, 6).expect("a log");
+            log.step_ended(&end).expect("written");
+            log.output(Kind::Stdout, b"abc").expect("written");
+            std::fs::metadata(&path).expect("there").len()
+        };
+        let torn = encode(Kind::Stdout, 1, b"torn");
+        let mut file = OpenOptions::new().append(true).open(&path).expect("a log");
+        file.write_all(&torn[..torn.len() - 1]).expect("written");
+        let (mut log, ends) = LogWriter::reopen(&path, 6).expect("a log");
+        assert_eq!(ends, [end]);
+        log.output(Kind::Stdout, b"defg").expect("written");
+        assert_eq!(log.dropped(), 1, "what was kept before counts");
+        let bytes = std::fs::read(&path).expect("read");
+        let Decoded::Frame(next, _) = decode(&bytes[usize::try_from(whole).expect("small")..]) else {
+            panic!("a frame")
+        };
+        assert_eq!(next.payload, b"def");
     }
 
     #[test]

@@ -38,23 +38,16 @@ pub fn kill_recorded(dir: &Path) {
     }
 }
 
-/// Kills the group of the step noted in `DIR/step.json` if it is still there; for an entry that was killed.
-pub fn kill_recorded_step(dir: &Path) {
-    if let Some(pid) = recorded(dir, "step.json") {
+/// Kills the group of the step noted in `DIR/step.json` if it is still there.
+pub(crate) fn kill_recorded_step(dir: &Path) {
+    if let Some(pid) = recorded_step(dir) {
         let _ = kill_process_group(pid, Signal::KILL);
     }
 }
 
-/// Is the process of the step noted in `DIR/step.json` still there?
-pub fn recorded_step_lives(dir: &Path) -> bool {
-    recorded(dir, "step.json").is_some()
-}
-
-/// Sends SIGINT to the step noted in `DIR/step.json`; for an entry that was killed.
-pub fn interrupt_recorded_step(dir: &Path) {
-    if let Some(pid) = recorded(dir, "step.json") {
-        let _ = kill_process(pid, Signal::INT);
-    }
+/// The process of the step noted in `DIR/step.json` if it is still there.
+pub(crate) fn recorded_step(dir: &Path) -> Option<Pid> {
+    recorded(dir, "step.json")
 }
 
 fn recorded(dir: &Path, name: &str) -> Option<Pid> {

@@ -123,4 +123,6 @@ pub enum Outcome {
         /// The step that ran.
         step: String,
     },
+    /// The entry was killed: nobody saw how its step ended.
+    Vanished,
 }

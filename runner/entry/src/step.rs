@@ -2,26 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::control::{Control, Order};
 use crate::log::{Kind, LogWriter};
+use crate::pipes::Pipes;
 use crate::processes;
 use crate::spec::{Secrets, Spec, Step, StepEnd};
 
 /// How often requests are looked for while nothing else happens.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long an ended step's output may still come: somebody else holds its pipe.
-const DRAIN: Duration = Duration::from_secs(2);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 
 /// What became of a step.
 pub(crate) enum Ran {
@@ -42,28 +39,25 @@ pub(crate) fn run(
 ) -> io::Result<Ran> {
     log.step_started(&step.name)?;
     let begun = crate::instant();
-    let mut child = match command(dir, spec, step, secrets).and_then(|mut command| start(&mut command, step)) {
+    let mut pipes = Pipes::default();
+    let made = command(dir, spec, step, secrets, &mut pipes);
+    let mut child = match made.and_then(|mut command| start(&mut command, step)) {
         Ok(child) => child,
         Err(reason) => return Ok(Ran::CannotStart(reason)),
     };
     let group = Pid::from_child(&child);
     processes::record(dir, "step.json", group);
-    let mut pipes = pipes(&mut child)?;
     let attended = attend(&mut child, group, &mut pipes, control, log);
-    if attended.is_err() {
-        // The log cannot be written: nobody would see what the step does.
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = child.wait();
-    }
     processes::sweep(group);
     let status = attended?;
-    drain(&mut pipes, log)?;
+    // What cannot be kept now is missed by `step_ended` too.
+    let _ = pipes.drain(log);
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Ran::Ended(StepEnd { name: step.name.clone(), code: status.code(), signal: status.signal(), millis }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where steps are started")]
-fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets) -> Result<Command, String> {
+fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets, pipes: &mut Pipes) -> Result<Command, String> {
     let root = spec.root(dir);
     let within = if step.dir.is_empty() { root.clone() } else { root.join(&step.dir) };
     if !within.is_dir() {
@@ -72,11 +66,13 @@ fn command(dir: &Path, spec: &Spec, step: &Step, secrets: &Secrets) -> Result<Co
     let (program, arguments) = step.argv.split_first().ok_or("no program is named")?;
     let mut command = Command::new(program);
     command.args(arguments).current_dir(within).env_clear().envs(environment(spec, secrets));
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    let mut pipe = |kind| pipes.add(kind).map_err(|error| format!("no pipe for its output: {error}"));
+    command.stdin(Stdio::null()).process_group(0);
     match &step.stdout {
-        None => command.stdout(Stdio::piped()),
+        None => command.stdout(pipe(Kind::Stdout)?),
         Some(path) => command.stdout(Stdio::from(output_file(&root, path)?)),
     };
+    command.stderr(pipe(Kind::Stderr)?);
     Ok(command)
 }
 
@@ -115,37 +111,22 @@ fn start(command: &mut Command, step: &Step) -> Result<Child, String> {
     })
 }
 
-struct Pipe {
-    kind: Kind,
-    file: std::fs::File,
-}
-
-fn pipes(child: &mut Child) -> io::Result<Vec<Pipe>> {
-    let stdout = child.stdout.take().map(|pipe| (Kind::Stdout, OwnedFd::from(pipe)));
-    let stderr = child.stderr.take().map(|pipe| (Kind::Stderr, OwnedFd::from(pipe)));
-    [stdout, stderr]
-        .into_iter()
-        .flatten()
-        .map(|(kind, fd)| {
-            rustix::io::ioctl_fionbio(&fd, true)?;
-            Ok(Pipe { kind, file: fd.into() })
-        })
-        .collect()
-}
-
 /// Until the child has ended.
 fn attend(
     child: &mut Child,
     group: Pid,
-    pipes: &mut Vec<Pipe>,
+    pipes: &mut Pipes,
     control: &mut Control<'_>,
     log: &mut LogWriter,
 ) -> io::Result<ExitStatus> {
     loop {
         // Without pipes the end is near, or the child closed them and works on.
         let wait = if pipes.is_empty() { Duration::from_millis(3) } else { LOOK };
-        wait_readable(pipes, wait);
-        carry(pipes, log)?;
+        pipes.wait(wait);
+        if pipes.carry(log).is_err() {
+            // Nobody sees what it does any more: it may store what it has, and no more.
+            control.interrupt();
+        }
         match control.order() {
             Order::GoOn => {}
             // Never waited for yet, so the number is still the child's own.
@@ -156,41 +137,4 @@ fn attend(
             return Ok(status);
         }
     }
-}
-
-fn wait_readable(pipes: &[Pipe], wait: Duration) {
-    let mut fds: Vec<PollFd<'_>> =
-        pipes.iter().map(|pipe| PollFd::from_borrowed_fd(pipe.file.as_fd(), PollFlags::IN)).collect();
-    let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
-    // An error is a signal or a full table: the loop looks again either way.
-    let _ = poll(&mut fds, Some(&timeout));
-}
-
-/// Takes over what is there; drops pipes that ended.
-fn carry(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<bool> {
-    let mut buffer = vec![0_u8; 64 * 1024];
-    let mut any = false;
-    let mut failed = None;
-    pipes.retain_mut(|pipe| match pipe.file.read(&mut buffer) {
-        Ok(0) => false,
-        Ok(n) => {
-            any = true;
-            if let Err(error) = log.output(pipe.kind, &buffer[..n]) {
-                failed = Some(error);
-            }
-            true
-        }
-        Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
-    });
-    failed.map_or(Ok(any), Err)
-}
-
-/// What an ended step left in its pipes.
-fn drain(pipes: &mut Vec<Pipe>, log: &mut LogWriter) -> io::Result<()> {
-    let until = crate::instant() + DRAIN;
-    while !pipes.is_empty() && crate::instant() < until {
-        wait_readable(pipes, Duration::from_millis(20));
-        carry(pipes, log)?;
-    }
-    Ok(())
 }

@@ -167,6 +167,89 @@ async fn a_killed_entry_is_vanished_never_completed() {
     assert!(matches!(content(&executor, &job, "kept.txt").await, Err(ExecError::Absent { .. })));
 }
 
+/// Kills the entry and waits until nobody attends the job.
+fn kill_entry(lab: &ProcessLab, job: &JobName) {
+    let lock = fs::File::open(lab.directory(job).join("lock")).expect("a lock");
+    entry::kill_recorded(&lab.directory(job));
+    eventually("the lock is free", || {
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_ok()
+    });
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::Unlock).expect("let go of");
+}
+
+/// Until whoever attends the job now has heard its step.
+async fn until_heard(lab: &ProcessLab, job: &JobName, word: &str) {
+    fs::write(lab.directory(job).join("work/say"), word).expect("asked");
+    until_printed(&lab.process(), job, word).await;
+}
+
+/// Says what it is asked to say until it may go on.
+const TALKS: &str = "echo ready; while [ ! -e go ]; do [ -s say ] && cat say && rm say; sleep 0.02; done";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_goes_on_without_its_entry_and_all_that_it_left_is_kept() {
+    let lab = ProcessLab::new();
+    let (executor, job) = (lab.process(), job("orphan"));
+    let script = format!("{TALKS}; printf keep > kept.txt");
+    let mut spec = spec(vec![shell("before", "echo first"), shell("a", &script), shell("after", "echo never")]);
+    spec.collect.insert(file("kept.txt"), path("kept.txt"));
+    executor.start(&job, spec).await.expect("started");
+    until_printed(&executor, &job, "ready").await;
+    // Whoever takes over may be killed as well.
+    for word in ["one\n", "two\n"] {
+        kill_entry(&lab, &job);
+        let say = lab.directory(&job).join("work/say");
+        fs::write(&say, word).expect("asked");
+        eventually("it speaks although nobody listens", || !say.exists());
+        assert_eq!(executor.status(&job).await.expect("a status"), JobStatus::Running);
+        until_printed(&executor, &job, word).await;
+    }
+    fs::write(lab.directory(&job).join("work/go"), b"").expect("released");
+    let ended = end(&executor, &job).await;
+    assert_eq!(ended.outcome, Outcome::Vanished, "nobody knows how it ended");
+    assert_eq!(ended.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>(), ["before"]);
+    let text = output(&executor, &job).await;
+    assert_eq!(text, "first\nready\none\ntwo\n", "and no step begins behind one whose end nobody saw");
+    assert_eq!(content(&executor, &job, "kept.txt").await.expect("a file"), b"keep");
+    assert_eq!(end(&lab.process(), &job).await, ended);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_interrupt_reaches_the_step_whoever_attends_it() {
+    let lab = ProcessLab::new();
+    let script = format!("trap 'echo int; n=$((n+1)); echo count $n' INT; n=0; {TALKS}");
+    for (name, killed_first) in [("before", true), ("behind", false)] {
+        let (executor, job) = (lab.process(), job(name));
+        executor.start(&job, spec(vec![shell("a", &script)])).await.expect("started");
+        until_printed(&executor, &job, "ready").await;
+        if killed_first {
+            kill_entry(&lab, &job);
+        }
+        executor.interrupt(&job).await.expect("interrupted");
+        until_printed(&executor, &job, "int\n").await;
+        kill_entry(&lab, &job);
+        executor.interrupt(&job).await.expect("interrupted again");
+        until_heard(&lab, &job, "attended\n").await;
+        fs::write(lab.directory(&job).join("work/go"), b"").expect("released");
+        end(&executor, &job).await;
+        let text = output(&executor, &job).await;
+        assert!(text.contains("count 1\n") && !text.contains("count 2"), "{name}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_without_an_entry_still_has_its_timeout_and_grace() {
+    let lab = ProcessLab::new();
+    let (executor, job) = (lab.process(), job("late"));
+    let mut spec = deed(Deed::Stubborn);
+    (spec.timeout, spec.grace) = (std::time::Duration::from_secs(2), std::time::Duration::from_millis(200));
+    executor.start(&job, spec).await.expect("started");
+    until_printed(&executor, &job, "ready").await;
+    kill_entry(&lab, &job);
+    // It ends within the bound, and nobody asked for that.
+    assert_eq!(end(&executor, &job).await.outcome, Outcome::Vanished);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_between_making_and_starting_is_made_anew() {
     let lab = ProcessLab::new();
@@ -317,6 +400,7 @@ fn the_end_has_one_shape_on_both_sides() {
         Written::TimedOut { step: step.clone() },
         Written::Interrupted { step: step.clone() },
         Written::Killed { step: step.clone() },
+        Written::Vanished,
     ] {
         let steps = vec![StepEnd { name: step.clone(), code: None, signal: Some(9), millis: 4 }];
         let written = End { outcome, steps, at: 5, log_dropped: 6 };

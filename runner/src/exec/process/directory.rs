@@ -3,17 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use entry::log::{Decoded, Kind, decode};
 use model::id::{FileName, JobName};
-use model::job::{JobEnd, Outcome};
+use model::job::JobEnd;
 use model::ports::{ExecError, JobStatus};
-use model::time::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
-use super::io_error;
+use super::{Inner, io_error, start};
 
 /// How long a killed job may take to write its end before its entry is killed too.
 const KILL_BOUND: Duration = Duration::from_secs(5);
@@ -39,11 +38,12 @@ pub(super) fn wait_until(
 pub(super) struct JobDirectory {
     pub(super) path: PathBuf,
     pub(super) name: String,
+    inner: Arc<Inner>,
 }
 
 impl JobDirectory {
-    pub(super) fn new(root: &Path, job: &JobName) -> Self {
-        Self { path: root.join(job.as_str()), name: job.to_string() }
+    pub(super) fn new(inner: &Arc<Inner>, job: &JobName) -> Self {
+        Self { path: inner.root.join(job.as_str()), name: job.to_string(), inner: inner.clone() }
     }
 
     /// The lock that holds other starts and removals of this job off.
@@ -51,6 +51,7 @@ impl JobDirectory {
         self.path.with_file_name(format!(".start-{}", self.name))
     }
 
+    /// What is known of the job. One whose entry was killed gets another, which sees to its end.
     pub(super) fn status(&self) -> Result<JobStatus, ExecError> {
         if let Some(end) = self.end()? {
             return Ok(JobStatus::Ended(end));
@@ -58,17 +59,16 @@ impl JobDirectory {
         if self.entry_lives()? {
             return Ok(JobStatus::Running);
         }
-        // The end may have been written between the two looks.
+        if !self.path.join(entry::STARTED_FILE).exists() {
+            return Ok(self.end()?.map_or(JobStatus::Absent, JobStatus::Ended));
+        }
+        let Some(lock) = self.free_lock()? else { return Ok(JobStatus::Running) };
+        // Who held it may have written the end since we looked.
         if let Some(end) = self.end()? {
             return Ok(JobStatus::Ended(end));
         }
-        if !self.path.join("started").exists() {
-            return Ok(JobStatus::Absent);
-        }
-        if entry::recorded_step_lives(&self.path) {
-            return Ok(JobStatus::Running);
-        }
-        Ok(JobStatus::Ended(self.vanished()?))
+        start::attend(&self.inner, self, lock)?;
+        Ok(JobStatus::Running)
     }
 
     fn end(&self) -> Result<Option<JobEnd>, ExecError> {
@@ -96,22 +96,15 @@ impl JobDirectory {
         }
     }
 
-    /// The end of a job whose entry is gone without one; always the same for the same job.
-    fn vanished(&self) -> Result<JobEnd, ExecError> {
-        let path = self.path.join("log");
-        let reading = |error| io_error(format!("reading {}", path.display()), error);
-        let at = fs::metadata(&path).and_then(|found| found.modified()).map_err(reading)?;
-        let micros = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
-        let log = fs::read(&path).map_err(reading)?;
-        let (mut steps, mut rest) = (Vec::new(), log.as_slice());
-        while let Decoded::Frame(frame, length) = decode(rest) {
-            if frame.kind == Kind::StepEnded {
-                steps.extend(serde_json::from_slice(frame.payload).ok());
-            }
-            rest = &rest[length..];
+    /// The lock, when no entry holds it.
+    fn free_lock(&self) -> Result<Option<File>, ExecError> {
+        let doing = |error| io_error(format!("locking job {}", self.name), error);
+        let file = OpenOptions::new().write(true).open(self.path.join("lock")).map_err(doing)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(error) => Err(doing(error.into())),
         }
-        let at = Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX));
-        Ok(JobEnd { outcome: Outcome::Vanished, steps, at, log_dropped: 0 })
     }
 
     pub(super) fn collected(&self, name: &FileName) -> Result<PathBuf, ExecError> {
@@ -123,11 +116,8 @@ impl JobDirectory {
     }
 
     pub(super) fn interrupt(&self) -> Result<(), ExecError> {
-        if self.status()? != JobStatus::Running || !self.request("interrupt")? {
-            return Ok(());
-        }
-        if !self.entry_lives()? {
-            entry::interrupt_recorded_step(&self.path);
+        if self.status()? == JobStatus::Running {
+            self.request("interrupt")?;
         }
         Ok(())
     }
@@ -138,22 +128,23 @@ impl JobDirectory {
             return Ok(());
         }
         self.request("kill")?;
-        wait_until(KILL_BOUND, || Ok(!self.entry_lives()?))?;
-        entry::kill_recorded(&self.path);
-        entry::kill_recorded_step(&self.path);
+        if !wait_until(KILL_BOUND, || Ok(self.status()? != JobStatus::Running))? {
+            // An entry that does not obey is followed by one that does.
+            entry::kill_recorded(&self.path);
+        }
         if wait_until(KILL_BOUND, || Ok(self.status()? != JobStatus::Running))? {
             return Ok(());
         }
         Err(io_error(format!("killing job {}", self.name), io::Error::other("its processes do not end")))
     }
 
-    /// Leaves a request for the entry; false when it was there already.
-    fn request(&self, name: &str) -> Result<bool, ExecError> {
+    /// Leaves a request for the entry.
+    fn request(&self, name: &str) -> Result<(), ExecError> {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path.join(name)) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             // Removed in the meantime.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_error(format!("asking job {} to stop", self.name), error)),
         }
     }

@@ -74,7 +74,7 @@ impl Process {
     }
 
     fn directory(&self, job: &JobName) -> JobDirectory {
-        JobDirectory::new(&self.inner.root, job)
+        JobDirectory::new(&self.inner, job)
     }
 }
 

@@ -44,7 +44,7 @@ fn is_there(job: &JobDirectory) -> Result<bool, ExecError> {
     let decided = wait_until(UNDECIDED_BOUND, || {
         // In this order: a living entry may make `started` between the looks, a dead one does not.
         let lives = job.entry_lives()?;
-        started = job.path.join("started").exists();
+        started = job.path.join(entry::STARTED_FILE).exists();
         Ok(started || !lives)
     })?;
     if decided {
@@ -137,20 +137,34 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Starts an entry that sees to the end of a job whose own was killed. The lock is that of the job, and held.
+pub(super) fn attend(inner: &Inner, job: &JobDirectory, lock: File) -> Result<(), ExecError> {
+    reap(spawn_entry(inner, job, lock, (Stdio::null(), Stdio::null()))?);
+    Ok(())
+}
+
+/// Our own copies of the lock's file are gone when this returns.
 #[expect(clippy::disallowed_methods, reason = "this is where jobs are started")]
-fn spawn(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> Result<(), ExecError> {
-    let starting = |error| io_error(format!("starting job {}", job.name), error);
-    let lock = held_lock(&job.path.join("lock")).map_err(starting)?;
+fn spawn_entry(
+    inner: &Inner,
+    job: &JobDirectory,
+    lock: File,
+    (stdin, stderr): (Stdio, Stdio),
+) -> Result<Child, ExecError> {
     let (program, arguments) = inner.entry.split_first().ok_or_else(|| unavailable("no entry program is named"))?;
     let mut command = Command::new(program);
     command.args(arguments).arg(&job.path).current_dir(&job.path).env_clear();
     command.envs(inner.inherit.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    command.stdin(Stdio::piped()).stdout(Stdio::from(lock)).stderr(Stdio::piped());
-    let mut child = command
+    command.stdin(stdin).stdout(Stdio::from(lock)).stderr(stderr);
+    command
         .spawn()
-        .map_err(|error| unavailable(format!("jobs cannot be started: {}: {error}", program.to_string_lossy())))?;
-    // Our own copies of the lock's file go with the command.
-    drop(command);
+        .map_err(|error| unavailable(format!("jobs cannot be started: {}: {error}", program.to_string_lossy())))
+}
+
+fn spawn(inner: &Inner, job: &JobDirectory, spec: &JobSpec) -> Result<(), ExecError> {
+    let starting = |error| io_error(format!("starting job {}", job.name), error);
+    let lock = held_lock(&job.path.join("lock")).map_err(starting)?;
+    let mut child = spawn_entry(inner, job, lock, (Stdio::piped(), Stdio::piped()))?;
     let answer = hand_over(&mut child, spec);
     if answer.as_deref().is_ok_and(|answer| answer == entry::STARTED) {
         reap(child);
