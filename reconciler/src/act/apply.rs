@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::job::{JobSpec, Outcome, SourceTree};
+use model::job::{JobEnd, JobSpec, Outcome, SourceTree};
 use model::plan::{Action, PlanFailure};
 use model::ports::{ApplyRequest, BlobKey, IacError, JobStatus, StateAccess};
 use model::run::RunEvent;
@@ -22,6 +22,8 @@ use crate::states::{Access, States};
 use crate::store::{StoreError, gates, locks, pulls, runs};
 use crate::world::{Key, RunRow};
 
+/// The file in which the tools leave a state that they cannot store.
+const ERRORED: &str = "errored.tfstate";
 /// While the plan's own job is being removed, or facts are being read; whoever ends that wakes the run.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -182,13 +184,17 @@ async fn stale(pass: &Pass<'_>, run: RunRow, reason: &str) -> Result<Option<Time
 /// Ends the run by what its job left.
 pub(crate) async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
     let Some(job) = run.job_end.clone() else { return Ok(()) };
-    if let Some(state) = file(pass, &run, "errored.tfstate").await? {
+    // The tools name the file; one of that name may have come with the source.
+    let left = run.tail.as_ref().is_some_and(|tail| tail.contains(ERRORED)) || job.outcome == Outcome::Vanished;
+    let errored = if left { file(pass, &run, ERRORED).await? } else { None };
+    let unstored = errored.is_some();
+    if let Some(state) = errored {
         // What the tool could not store; whoever mends it needs exactly this.
         pass.parts.blobs.put(&BlobKey::new("errored-state", run.id), state.clone()).await?;
         state::keep_errored(pass, &run, state).await?;
     }
     let failure = explained(pass, &run, &job);
-    let event = event(&job.outcome, run.done, &failure);
+    let event = event(&job, unstored, run.done, &failure);
     let unknown = if event == RunEvent::Lose { unknown(pass, &run).await? } else { Vec::new() };
     let run = RunRow { unknown, ..run };
     end(pass, run, event, (event != RunEvent::Applied).then_some(failure)).await
@@ -202,11 +208,15 @@ pub(super) async fn unknown(pass: &Pass<'_>, run: &RunRow) -> Result<Vec<String>
     Ok(created.map(|item| item.address).filter(|address| !known.contains(address)).collect())
 }
 
-/// What an end means; `done` instances were changed.
-fn event(outcome: &Outcome, done: u32, failure: &PlanFailure) -> RunEvent {
-    match outcome {
+/// What an end means; `unstored`: the tool left its state beside, `done` instances were changed.
+fn event(job: &JobEnd, unstored: bool, done: u32, failure: &PlanFailure) -> RunEvent {
+    let code = job.step("apply").map(|step| step.code);
+    match &job.outcome {
+        // The tool was quicker than the interrupt or the timeout.
+        _ if code == Some(Some(0)) => RunEvent::Applied,
+        // The tool could not bring its state to safety. It ends with 0 or 1 by itself, else by a signal or a crash.
+        _ if unstored || code.is_some_and(|code| code != Some(1)) => RunEvent::Lose,
         Outcome::Completed => RunEvent::Applied,
-        // The tool could not bring its state to safety.
         Outcome::Killed { step } if step == "apply" => RunEvent::Lose,
         Outcome::Vanished => RunEvent::Lose,
         _ if done > 0 => RunEvent::PartlyApplied,
@@ -225,30 +235,51 @@ fn is_stale(failure: &PlanFailure) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use model::job::StepEnd;
+
     use super::*;
+
+    /// How a job ended, its step `apply` with this code or signal.
+    fn ended(outcome: Outcome, apply: Option<(Option<i32>, Option<i32>)>) -> JobEnd {
+        let step = |(code, signal)| StepEnd { name: "apply".to_owned(), code, signal, millis: 1 };
+        JobEnd { outcome, steps: apply.map(step).into_iter().collect(), at: Timestamp::from_seconds(1), log_dropped: 0 }
+    }
 
     #[test]
     fn every_end_of_a_job_has_its_meaning() {
         let apply = || "apply".to_owned();
         let plain = failure("apply", "creating: no");
+        let (well, badly, killed, crashed) =
+            (Some((Some(0), None)), Some((Some(1), None)), Some((None, Some(9))), Some((Some(11), None)));
         let table = [
-            (Outcome::Completed, 0, RunEvent::Applied),
-            (Outcome::StepFailed { step: "init".to_owned() }, 0, RunEvent::Fail),
-            (Outcome::StepFailed { step: apply() }, 0, RunEvent::Fail),
-            (Outcome::StepFailed { step: apply() }, 2, RunEvent::PartlyApplied),
-            (Outcome::TimedOut { step: apply() }, 0, RunEvent::TimeOut),
-            (Outcome::TimedOut { step: apply() }, 1, RunEvent::PartlyApplied),
-            (Outcome::Interrupted { step: apply() }, 0, RunEvent::Cancel),
-            (Outcome::Interrupted { step: apply() }, 1, RunEvent::PartlyApplied),
-            (Outcome::Killed { step: "init".to_owned() }, 0, RunEvent::Fail),
-            (Outcome::Killed { step: apply() }, 0, RunEvent::Lose),
-            (Outcome::Killed { step: apply() }, 3, RunEvent::Lose),
-            (Outcome::Vanished, 0, RunEvent::Lose),
+            (Outcome::Completed, well, 0, RunEvent::Applied),
+            (Outcome::StepFailed { step: "init".to_owned() }, None, 0, RunEvent::Fail),
+            (Outcome::StepFailed { step: apply() }, badly, 0, RunEvent::Fail),
+            (Outcome::StepFailed { step: apply() }, badly, 2, RunEvent::PartlyApplied),
+            // Whatever it had not stored went with it.
+            (Outcome::StepFailed { step: apply() }, killed, 0, RunEvent::Lose),
+            (Outcome::StepFailed { step: apply() }, killed, 2, RunEvent::Lose),
+            (Outcome::StepFailed { step: apply() }, crashed, 2, RunEvent::Lose),
+            (Outcome::TimedOut { step: apply() }, badly, 0, RunEvent::TimeOut),
+            (Outcome::TimedOut { step: apply() }, badly, 1, RunEvent::PartlyApplied),
+            (Outcome::TimedOut { step: apply() }, killed, 1, RunEvent::Lose),
+            (Outcome::TimedOut { step: apply() }, well, 1, RunEvent::Applied),
+            (Outcome::Interrupted { step: apply() }, badly, 0, RunEvent::Cancel),
+            (Outcome::Interrupted { step: apply() }, badly, 1, RunEvent::PartlyApplied),
+            (Outcome::Interrupted { step: apply() }, well, 3, RunEvent::Applied),
+            (Outcome::Interrupted { step: "init".to_owned() }, None, 0, RunEvent::Cancel),
+            (Outcome::Killed { step: "init".to_owned() }, None, 0, RunEvent::Fail),
+            (Outcome::Killed { step: apply() }, killed, 0, RunEvent::Lose),
+            (Outcome::Killed { step: apply() }, killed, 3, RunEvent::Lose),
+            (Outcome::Vanished, None, 0, RunEvent::Lose),
         ];
-        for (outcome, done, expected) in table {
-            assert_eq!(event(&outcome, done, &plain), expected, "{outcome:?} {done}");
+        for (outcome, step, done, expected) in table {
+            let job = ended(outcome, step);
+            assert_eq!(event(&job, false, done, &plain), expected, "{job:?} {done}");
         }
+        let failed = ended(Outcome::StepFailed { step: apply() }, badly);
+        assert_eq!(event(&failed, true, 2, &plain), RunEvent::Lose, "its state is beside, not where it belongs");
         let stale = failure("apply", "Saved plan is stale: the given plan file can no longer be applied");
-        assert_eq!(event(&Outcome::StepFailed { step: apply() }, 0, &stale), RunEvent::Stale);
+        assert_eq!(event(&failed, false, 0, &stale), RunEvent::Stale);
     }
 }
