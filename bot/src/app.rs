@@ -4,6 +4,7 @@
 
 pub mod data;
 pub mod demo;
+mod drain;
 pub mod executor;
 pub mod intake;
 mod leftovers;

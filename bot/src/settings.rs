@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Settings {
     pub cli_config: Option<PathBuf>,
     /// How often everything open is looked at again, whatever webhooks said.
     pub resync: Duration,
+    /// How long applies may go on when the server is stopped, before they are interrupted.
+    pub drain: Duration,
     /// Which log lines are written, in the syntax of `RUST_LOG`.
     pub log: String,
     /// How they are written.
@@ -106,7 +109,7 @@ impl fmt::Display for WrongSettings {
 }
 
 /// Every setting: its name in the file. The variable is `BUILDIT_` and the name in capitals, `.` as `_`.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "listen",
     "public_url",
     "internal_url",
@@ -124,6 +127,7 @@ const NAMES: [&str; 19] = [
     "tools",
     "cli_config",
     "resync_seconds",
+    "drain_seconds",
     "log",
     "log_format",
 ];
@@ -204,14 +208,9 @@ impl Settings {
         let public_url = reader.url("public_url");
         let internal_url = reader.url("internal_url");
         let public_read = reader.flag("public_read");
-        let slots: Option<u32> = reader.parsed("slots", "2", "a number from 1 to 100");
-        if slots.is_some_and(|it| !(1..=100).contains(&it)) {
-            reader.complain("slots", "out of range", "write a number from 1 to 100");
-        }
-        let resync: Option<u64> = reader.parsed("resync_seconds", "300", "seconds, at least 30");
-        if resync.is_some_and(|it| it < 30) {
-            reader.complain("resync_seconds", "less than 30", "write 30 or more; 300 is the default");
-        }
+        let slots: Option<u32> = reader.number("slots", "2", 1..=100, "a number from 1 to 100");
+        let resync: Option<u64> = reader.number("resync_seconds", "300", 30..=u64::MAX, "seconds, at least 30");
+        let drain: Option<u64> = reader.number("drain_seconds", "60", 0..=86_400, "seconds, at most 86400");
         let data_dir = reader.text("data_dir").map_or(default_data, PathBuf::from);
         let database = reader.database(&data_dir);
         let executor = reader.executor();
@@ -221,7 +220,9 @@ impl Settings {
         let log = reader.text("log").unwrap_or_else(|| "info".to_owned());
         let github = reader.github();
         let Reader { wrong, .. } = reader;
-        let (Some(listen), Some(slots), Some(resync), true) = (listen, slots, resync, wrong.is_empty()) else {
+        let (Some(listen), Some(slots), Some(resync), Some(drain), true) =
+            (listen, slots, resync, drain, wrong.is_empty())
+        else {
             return Err(WrongSettings(wrong));
         };
         Ok(Self {
@@ -237,6 +238,7 @@ impl Settings {
             tools,
             cli_config,
             resync: Duration::from_secs(resync),
+            drain: Duration::from_secs(drain),
             log,
             log_format,
         })
@@ -294,6 +296,17 @@ impl Reader {
             self.complain(name, format!("{text:?} is not {shape}"), &format!("write {shape}"));
         }
         value
+    }
+
+    fn number<T>(&mut self, name: &str, default: &str, range: RangeInclusive<T>, shape: &str) -> Option<T>
+    where
+        T: std::str::FromStr + PartialOrd,
+    {
+        let value: T = self.parsed(name, default, shape)?;
+        if !range.contains(&value) {
+            self.complain(name, "out of range", &format!("write {shape}"));
+        }
+        Some(value)
     }
 
     fn flag(&mut self, name: &str) -> bool {

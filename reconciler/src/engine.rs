@@ -18,10 +18,11 @@ pub use crate::parts::{EngineSettings, Parts};
 use crate::act::run::STACK_SECRET;
 use crate::act::{self, Pass, Trouble};
 use crate::attend::{self, Counts, Presence};
+use crate::decide::run::Leaving;
 use crate::retry::Next;
 use crate::seal::SealError;
 use crate::store::due::{self, Claim};
-use crate::store::{Dialect, StoreError, landings, pulls};
+use crate::store::{Dialect, StoreError, landings, pulls, runs};
 use crate::world::{Key, PullWorld};
 use crate::{decide, observe};
 
@@ -51,13 +52,15 @@ struct Inner {
     parts: Arc<Parts>,
     attendants: Mutex<JoinSet<()>>,
     counts: Arc<watch::Sender<Counts>>,
+    leaving: watch::Sender<Leaving>,
 }
 
 impl Engine {
     /// Over its parts; `start` comes next.
     pub fn new(parts: Parts) -> Self {
         let counts = Arc::new(watch::Sender::new(Counts::default()));
-        Self(Arc::new(Inner { parts: Arc::new(parts), attendants: Mutex::default(), counts }))
+        let leaving = watch::Sender::new(Leaving::No);
+        Self(Arc::new(Inner { parts: Arc::new(parts), attendants: Mutex::default(), counts, leaving }))
     }
 
     /// Once before the first step: lets go of what a process that is gone had claimed (on SQLite, where there is one
@@ -89,7 +92,7 @@ impl Engine {
             self.send_attendant(claim, run);
         } else {
             let pass = Pass { parts, claim: &claim };
-            let result = work(&pass).await;
+            let result = work(&pass, &self.0.leaving).await;
             settle(&pass, result).await?;
         }
         Ok(true)
@@ -160,6 +163,37 @@ impl Engine {
         let _ = self.0.counts.subscribe().wait_for(holds).await;
     }
 
+    /// From now on no run gets a place here, and no job is started; what waits stays in its row. All else goes on.
+    pub fn leave(&self) {
+        self.0.leaving.send_if_modified(|it| {
+            let stays = *it == Leaving::No;
+            if stays {
+                *it = Leaving::Soon;
+            }
+            stays
+        });
+    }
+
+    /// How many applies run whose jobs this process reads.
+    pub async fn applies(&self) -> Result<usize, EngineError> {
+        let parts = &self.0.parts;
+        Ok(runs::attended_applies(&mut *parts.store.read().await?, &parts.settings.owner).await?.len())
+    }
+
+    /// The same as `leave`, and each of these applies gets one interrupt: the tools then store what they have.
+    pub async fn interrupt_applies(&self) -> Result<(), EngineError> {
+        let parts = &self.0.parts;
+        self.0.leaving.send_replace(Leaving::Now);
+        let now = parts.clock.now();
+        let mut tx = parts.store.write().await?;
+        for (repo, run) in runs::attended_applies(&mut tx, &parts.settings.owner).await? {
+            due::mark(&mut tx, &Key::Run(run), &repo.to_string(), now, now).await?;
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        parts.store.wake();
+        Ok(())
+    }
+
     /// Ends the attendants of this process, whose jobs go on, and lets go of its leases.
     pub async fn stop(&self) -> Result<(), EngineError> {
         let mut attendants = std::mem::take(&mut *self.0.attendants.lock().unwrap_or_else(PoisonError::into_inner));
@@ -170,10 +204,10 @@ impl Engine {
 }
 
 /// One pass. Gives when to look again; `None` when the next hint is soon enough.
-async fn work(pass: &Pass<'_>) -> Result<Option<Timestamp>, Trouble> {
+async fn work(pass: &Pass<'_>, leaving: &watch::Sender<Leaving>) -> Result<Option<Timestamp>, Trouble> {
     match &pass.claim.key {
         Key::Pull(repo, number) => pull(pass, *repo, *number).await,
-        Key::Run(id) => run(pass, *id).await,
+        Key::Run(id) => run(pass, *id, leaving).await,
         Key::Publish(repo, number) => publish(pass, *repo, *number).await,
         Key::Branch(repo, name) => branch(pass, *repo, name).await,
         Key::Repository(repo) => none(act::resync::repository(pass, *repo)).await,
@@ -254,11 +288,11 @@ async fn landing(pass: &Pass<'_>, repo: RepoId, id: i64) -> Result<Option<Timest
     Ok(Some(pass.now()))
 }
 
-async fn run(pass: &Pass<'_>, id: RunId) -> Result<Option<Timestamp>, Trouble> {
+async fn run(pass: &Pass<'_>, id: RunId, leaving: &watch::Sender<Leaving>) -> Result<Option<Timestamp>, Trouble> {
     for _ in 0..ROUNDS {
         let row = observe::run(&mut *pass.parts.store.read().await?, id).await?;
         let Some(row) = row else { return Ok(None) };
-        let step = decide::run::decide(&row, pass.now());
+        let step = decide::run::decide(&row, pass.now(), *leaving.borrow());
         if step == decide::run::Step::Done {
             return Ok(None);
         }

@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::app::intake::InboxIntake;
 use crate::app::reads::StoreReads;
-use crate::app::{data, loops};
+use crate::app::{data, drain, loops};
 use crate::github::webhook;
 use crate::keys::FileKeys;
 use crate::web::{self, WebState};
@@ -100,6 +100,7 @@ pub struct Server {
     pub address: Option<SocketAddr>,
     /// Where people reach it.
     pub public_url: String,
+    clock: Arc<dyn Clock>,
     store: Store,
     stop: watch::Sender<bool>,
     serving: JoinSet<anyhow::Result<()>>,
@@ -171,7 +172,7 @@ impl Server {
             };
             serving.spawn(crate::app::serve(http.listener, router, until));
         }
-        Ok(Self { engine, inbox, address, public_url, store, stop, serving, loops, _hold: hold })
+        Ok(Self { engine, inbox, address, public_url, clock, store, stop, serving, loops, _hold: hold })
     }
 
     /// Ready when HTTP failed; never as long as it is served.
@@ -182,6 +183,14 @@ impl Server {
         match self.serving.join_next().await {
             Some(ended) => ended?,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Begins nothing new and brings applies to an end, while requests are answered: within `grace` by themselves,
+    /// then by one interrupt each. `stop` comes next.
+    pub async fn drain(&self, grace: Duration) {
+        if let Some(engine) = &self.engine {
+            drain::drain(engine, &*self.clock, grace).await;
         }
     }
 

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -102,15 +103,19 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         ended = server.failed() => ended.context("HTTP failed")?,
         () = stop => {}
     }
-    drain(server).await
+    leave(server, settings.drain).await
 }
 
 /// Ends in good order; a second signal ends it at once.
-async fn drain(server: Server) -> anyhow::Result<()> {
-    tracing::info!("stopping: no new work is begun; jobs go on and are found again. Once more to stop at once");
+async fn leave(server: Server, grace: Duration) -> anyhow::Result<()> {
+    tracing::info!("stopping: no new run begins; plans go on and are found again. Once more to stop at once");
     let again = stop_signal()?;
+    let stopped = async {
+        server.drain(grace).await;
+        server.stop().await
+    };
     tokio::select! {
-        in_time = server.stop() => {
+        in_time = stopped => {
             if in_time {
                 tracing::info!("stopped");
             } else {

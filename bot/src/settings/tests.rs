@@ -23,6 +23,15 @@ fn nothing_set_is_sqlite_on_loopback() {
 }
 
 #[test]
+fn times_have_bounds() {
+    let read = |text: &str| Settings::read(sources(text, &[("HOME", "/home/ana")]));
+    let settings = read("drain_seconds = 0\nresync_seconds = 30").expect("valid");
+    assert_eq!((settings.drain.as_secs(), settings.resync.as_secs()), (0, 30));
+    let wrong = read("drain_seconds = 86401\nresync_seconds = 29").expect_err("out of range");
+    assert_eq!(wrong.0.iter().map(|it| it.name.as_str()).collect::<Vec<_>>(), ["resync_seconds", "drain_seconds"]);
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_a_flag_over_both() {
     let mut sources =
         sources("slots = 3\nlisten = \"127.0.0.1:1\"", &[("BUILDIT_SLOTS", "4"), ("BUILDIT_LISTEN", "127.0.0.1:2")]);

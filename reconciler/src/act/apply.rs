@@ -15,6 +15,7 @@ use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
 use super::{Pass, Trouble, secret, state};
+use crate::decide::run::stop;
 use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
 use crate::secrets::Given;
@@ -193,7 +194,10 @@ pub(crate) async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> 
         pass.parts.blobs.put(&BlobKey::new("errored-state", run.id), state.clone()).await?;
         state::keep_errored(pass, &run, state).await?;
     }
-    let failure = explained(pass, &run, &job);
+    let mut failure = explained(pass, &run, &job);
+    if matches!(job.outcome, Outcome::Interrupted { .. }) && run.interrupted_at.is_some() && stop(&run).is_none() {
+        failure.headline = "it was interrupted, since the server was stopped".to_owned();
+    }
     let event = event(&job, unstored, run.done, &failure);
     let unknown = if event == RunEvent::Lose { unknown(pass, &run).await? } else { Vec::new() };
     let run = RunRow { unknown, ..run };

@@ -20,6 +20,21 @@ const OVERDUE: Duration = Duration::from_secs(180);
 const KILL_AGAIN: Duration = Duration::from_secs(30);
 /// A queued run looks by itself after this, should nobody wake it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The same while this server leaves: the next one is soon there.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// How far this server is on its way out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// It stays.
+    #[default]
+    No,
+    /// No run gets a place, and no job is started. What runs goes on.
+    Soon,
+    /// What is applied is interrupted, to store what it has while this server still takes it. Plans go on without
+    /// it: they change nothing, and the next server finds them.
+    Now,
+}
 
 /// One thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +68,16 @@ pub(crate) enum Step {
 }
 
 /// What the run needs now.
-pub(crate) fn decide(run: &RunRow, now: Timestamp) -> Step {
+pub(crate) fn decide(run: &RunRow, now: Timestamp, leaving: Leaving) -> Step {
     match run.state {
         RunState::Queued => match stop(run) {
             Some(event) => Step::Move(event),
+            None if leaving != Leaving::No => Step::Wait(now.after(LEFT_ALONE)),
             None => Step::Claim { again: now.after(LOOK_AGAIN) },
         },
-        RunState::Preparing | RunState::Initializing | RunState::Planning | RunState::Applying => active(run, now),
+        RunState::Preparing | RunState::Initializing | RunState::Planning | RunState::Applying => {
+            active(run, now, leaving)
+        }
         RunState::Planned
         | RunState::NoChange
         | RunState::Failed
@@ -76,7 +94,7 @@ pub(crate) fn decide(run: &RunRow, now: Timestamp) -> Step {
     }
 }
 
-fn active(run: &RunRow, now: Timestamp) -> Step {
+fn active(run: &RunRow, now: Timestamp, leaving: Leaving) -> Step {
     if run.job_end.is_some() {
         return Step::Finish;
     }
@@ -90,13 +108,22 @@ fn active(run: &RunRow, now: Timestamp) -> Step {
         Some(_) if run.wanted == Wanted::CancelNow && run.what.kind == RunKind::Plan => {
             Step::Kill { again: now.after(KILL_AGAIN) }
         }
-        Some(_) => match run.interrupted_at.map(|at| at.after(patience(run))) {
-            None => Step::Interrupt,
-            Some(until) if now < until => Step::Wait(until),
-            Some(_) => Step::Kill { again: now.after(KILL_AGAIN) },
-        },
+        Some(_) => ending(run, now),
+        None if !run.job_started && leaving != Leaving::No => Step::Wait(now.after(LEFT_ALONE)),
         None if !run.job_started => Step::Start,
+        // By a server that left, perhaps.
+        None if run.interrupted_at.is_some() => ending(run, now),
+        None if leaving == Leaving::Now && run.what.kind == RunKind::Apply => Step::Interrupt,
         None => running(run, now),
+    }
+}
+
+/// One interrupt, and the kill when it does not end.
+fn ending(run: &RunRow, now: Timestamp) -> Step {
+    match run.interrupted_at.map(|at| at.after(patience(run))) {
+        None => Step::Interrupt,
+        Some(until) if now < until => Step::Wait(until),
+        Some(_) => Step::Kill { again: now.after(KILL_AGAIN) },
     }
 }
 
@@ -153,24 +180,24 @@ mod tests {
     #[test]
     fn a_run_goes_its_way() {
         let mut run = run();
-        assert_eq!(decide(&run, NOW), Step::Claim { again: NOW.after(LOOK_AGAIN) });
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Claim { again: NOW.after(LOOK_AGAIN) });
         (run.state, run.started_at) = (RunState::Preparing, Some(NOW));
-        assert_eq!(decide(&run, NOW), Step::Start);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Start);
         run.job_started = true;
         let end = NOW.after(Duration::from_secs(run.timeout()) + OVERDUE);
-        assert_eq!(decide(&run, NOW), Step::Wait(end));
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Wait(end));
         run.phase = Some("init".to_owned());
-        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::InitStarted));
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Move(RunEvent::InitStarted));
         run.phase = Some("plan".to_owned());
-        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::PlanStarted));
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Move(RunEvent::PlanStarted));
         run.state = RunState::Planning;
-        assert_eq!(decide(&run, NOW), Step::Wait(end));
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Wait(end));
         run.job_end = Some(JobEnd { outcome: Outcome::Completed, steps: Vec::new(), at: NOW, log_dropped: 0 });
-        assert_eq!(decide(&run, NOW), Step::Finish);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Finish);
         run.state = RunState::Planned;
-        assert_eq!(decide(&run, NOW), Step::Remove);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Remove);
         run.job_removed = true;
-        assert_eq!(decide(&run, NOW), Step::Done);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Done);
     }
 
     #[test]
@@ -179,46 +206,73 @@ mod tests {
         for (wanted, event) in [(Wanted::Cancel, RunEvent::Cancel), closed, (Wanted::Supersede, RunEvent::Supersede)] {
             let mut run = run();
             run.wanted = wanted;
-            assert_eq!(decide(&run, NOW), Step::Move(event));
+            assert_eq!(decide(&run, NOW, Leaving::No), Step::Move(event));
             run = RunRow { wanted, ..started() };
-            assert_eq!(decide(&run, NOW), Step::Interrupt);
+            assert_eq!(decide(&run, NOW, Leaving::No), Step::Interrupt);
             run.interrupted_at = Some(NOW);
-            assert_eq!(decide(&run, NOW), Step::Wait(NOW.after(PATIENCE)));
-            assert!(matches!(decide(&run, NOW.after(PATIENCE)), Step::Kill { .. }));
+            assert_eq!(decide(&run, NOW, Leaving::No), Step::Wait(NOW.after(PATIENCE)));
+            assert!(matches!(decide(&run, NOW.after(PATIENCE), Leaving::No), Step::Kill { .. }));
             run.job_lost = true;
-            assert_eq!(decide(&run, NOW), Step::Move(event));
+            assert_eq!(decide(&run, NOW, Leaving::No), Step::Move(event));
         }
     }
 
     #[test]
     fn now_means_now() {
         let run = RunRow { wanted: Wanted::CancelNow, ..started() };
-        assert!(matches!(decide(&run, NOW), Step::Kill { .. }));
+        assert!(matches!(decide(&run, NOW, Leaving::No), Step::Kill { .. }));
     }
 
     #[test]
     fn a_job_that_never_ends_is_killed_and_a_vanished_one_ends_the_run() {
         let mut run = started();
         let late = NOW.after(Duration::from_secs(run.timeout()) + OVERDUE);
-        assert!(matches!(decide(&run, late), Step::Kill { .. }));
+        assert!(matches!(decide(&run, late, Leaving::No), Step::Kill { .. }));
         run.job_lost = true;
-        assert_eq!(decide(&run, NOW), Step::Lose);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Lose);
     }
 
     #[test]
     fn a_lost_apply_is_lost_even_when_it_was_cancelled() {
         let mut run = RunRow { wanted: Wanted::Cancel, job_lost: true, ..started() };
         run.what.kind = RunKind::Apply;
-        assert_eq!(decide(&run, NOW), Step::Lose);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Lose);
         run.what.kind = RunKind::Plan;
-        assert_eq!(decide(&run, NOW), Step::Move(RunEvent::Cancel));
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Move(RunEvent::Cancel));
     }
 
     #[test]
     fn a_job_that_no_row_knows_is_removed_too() {
         let run = RunRow { state: RunState::Cancelled, started_at: Some(NOW), ..run() };
-        assert_eq!(decide(&run, NOW), Step::Remove);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Remove);
         let never = RunRow { state: RunState::Cancelled, started_at: None, ..run };
-        assert_eq!(decide(&never, NOW), Step::Done);
+        assert_eq!(decide(&never, NOW, Leaving::No), Step::Done);
+    }
+
+    #[test]
+    fn a_server_that_leaves_begins_nothing() {
+        for leaving in [Leaving::Soon, Leaving::Now] {
+            let mut run = run();
+            let alone = Step::Wait(NOW.after(LEFT_ALONE));
+            assert_eq!(decide(&run, NOW, leaving), alone, "it stays in the queue");
+            (run.state, run.started_at) = (RunState::Preparing, Some(NOW));
+            assert_eq!(decide(&run, NOW, leaving), alone, "it keeps its place for the next server");
+            run.wanted = Wanted::Cancel;
+            assert_eq!(decide(&run, NOW, leaving), Step::Move(RunEvent::Cancel));
+        }
+    }
+
+    #[test]
+    fn a_server_that_leaves_interrupts_applies_once_and_no_plans() {
+        let mut run = started();
+        assert!(matches!(decide(&run, NOW, Leaving::Now), Step::Wait(_)), "a plan is found again");
+        run.what.kind = RunKind::Apply;
+        assert!(matches!(decide(&run, NOW, Leaving::Soon), Step::Wait(_)), "it may end by itself");
+        assert_eq!(decide(&run, NOW, Leaving::Now), Step::Interrupt);
+        run.interrupted_at = Some(NOW);
+        for leaving in [Leaving::Now, Leaving::No] {
+            assert_eq!(decide(&run, NOW, leaving), Step::Wait(NOW.after(PATIENCE)));
+            assert!(matches!(decide(&run, NOW.after(PATIENCE), leaving), Step::Kill { .. }));
+        }
     }
 }

@@ -245,6 +245,16 @@ pub(crate) async fn placed(conn: &mut Conn) -> Result<usize, StoreError> {
     Ok(db::all(conn, query).await?.len())
 }
 
+/// Applies that run whose jobs this worker was the last to read.
+pub(crate) async fn attended_applies(conn: &mut Conn, owner: &str) -> Result<Vec<(RepoId, RunId)>, StoreError> {
+    let query = sql("select runs.repo, runs.id from runs join leases on leases.key='attend:' || runs.id \
+         where runs.kind='apply' and runs.job_started=1 and runs.ended_at is null and leases.owner=$1");
+    let rows = db::all(conn, query.bind(owner.to_owned())).await?;
+    rows.iter()
+        .map(|row| Ok((RepoId::new(int(row, "repo")?), RunId::parse(&text(row, "id")?).map_err(unreadable)?)))
+        .collect()
+}
+
 fn unreadable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Unreadable { what: error.to_string() }
 }
