@@ -63,6 +63,8 @@ pub struct Context<'a> {
     pub frozen: Option<String>,
     /// Stacks that must be applied before this one and are not.
     pub waits_for: Vec<StackName>,
+    /// Why the state is not the one that was applied to before.
+    pub state_moved: Option<String>,
     /// The first error in the base's own configuration.
     pub base_error: Option<String>,
 }
@@ -132,6 +134,20 @@ pub fn approve(judged: Judged) -> Result<ApprovedPlan, Judged> {
     Ok(ApprovedPlan { plan, head, fingerprint, gates })
 }
 
+/// The proof for a plan that a person applies by force, whatever its requirements: only that the state is the right
+/// one is never forced. `who` and why stand in its evidence.
+///
+/// # Errors
+/// The gates, when the state has moved or is frozen.
+pub fn force(judged: Judged, who: &str) -> Result<ApprovedPlan, Judged> {
+    if judged.unmet().any(|gate| matches!(gate.name.as_str(), "state" | "not-frozen")) {
+        return Err(judged);
+    }
+    let Judged { plan, head, fingerprint, mut gates } = judged;
+    gates.push(Gate::new("force-apply", Outcome::Pass, who).titled("applied by force"));
+    Ok(ApprovedPlan { plan, head, fingerprint, gates })
+}
+
 /// Judges every requirement of a plan. `facts` are `None` where there is no pull request.
 pub fn judge(asked: &Requirements, facts: Option<&GateFacts>, context: &Context<'_>, now: Timestamp) -> Judged {
     let facts = match facts {
@@ -158,6 +174,9 @@ fn always(facts: Facts<'_>, context: &Context<'_>) -> Vec<Gate> {
     if let Some(error) = &context.base_error {
         let evidence = format!("the base's own `.buildit/` has errors, so what it asks for is not known: {error}");
         gates.push(Gate::new("configuration", Outcome::Fail, evidence));
+    }
+    if let Some(reason) = &context.state_moved {
+        gates.push(Gate::new("state", Outcome::Fail, reason.clone()).titled("the state"));
     }
     if let Some(reason) = &context.frozen {
         gates.push(Gate::new("not-frozen", Outcome::Fail, reason.clone()).titled("not frozen"));

@@ -10,7 +10,7 @@ pub(crate) use key::Key;
 pub(crate) use landing::{Before, BranchRow, LandedStack, LandingRow, NewLanding, StackOutcome};
 pub(crate) use lock::{Holder, LockKey, LockRow, Waiter};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::command::MergeWish;
 use model::id::{
@@ -125,8 +125,30 @@ pub(crate) struct StackFacts {
     pub(crate) state: Option<StateSeen>,
     /// Why no apply may start.
     pub(crate) frozen: Option<String>,
+    /// The lineage of its state when it was last applied; empty when that apply made the state.
+    pub(crate) lineage: Option<String>,
+    /// Who holds the lock of the state that is kept here.
+    pub(crate) lock: Option<StateLock>,
+    /// What was applied of a pull request that is not merged.
+    pub(crate) ahead: Option<Ahead>,
     /// The newest apply that was granted, of whatever pull request.
     pub(crate) last: Option<LastApply>,
+}
+
+/// The lock of a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StateLock {
+    pub(crate) id: String,
+    /// The run that took it has not ended.
+    pub(crate) live: bool,
+}
+
+/// A stack whose last apply is not in the branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    pub(crate) pull: PullNumber,
+    /// What was changed.
+    pub(crate) addresses: BTreeSet<String>,
 }
 
 /// The newest apply of a stack.
@@ -169,6 +191,8 @@ pub(crate) struct NewRun {
     pub(crate) options: PlanOptions,
     /// The command that asked for it.
     pub(crate) request: Option<String>,
+    /// Who wants it whatever requirements say, and why.
+    pub(crate) forced: Option<String>,
     /// What landed on a trusted branch and is served by it; `None`: it belongs to an open pull request.
     pub(crate) landing: Option<i64>,
 }

@@ -170,7 +170,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
                 return verdict(Status::ended("success"), &title, title.clone(), "");
             }
             let title = "Ready: comment \"buildit apply\"";
-            verdict(Status::QUEUED, title, format!("Ready: {stacks} wait for `buildit apply`"), "")
+            verdict(Status::QUEUED, title, format!("Ready: `buildit apply` applies {stacks}"), "")
         }
         ApplyStanding::Applied { .. } => {
             let millis: u64 = all.iter().filter_map(|(_, it)| took(it)).sum();

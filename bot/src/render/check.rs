@@ -142,6 +142,9 @@ fn stack(row: &StackRow) -> RenderedCheck {
     if let Some(error) = failure::body(row, 20_000) {
         summary.push_str(&format!("{error}\n\n"));
     }
+    if let Some(it) = &row.undoes {
+        summary.push_str(&format!("{}\n\n", comment::undoes(it)));
+    }
     if let Some(since) = &row.since_last {
         summary.push_str(&format!("{}\n\n", comment::since_last(since)));
     }

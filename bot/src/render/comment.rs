@@ -5,7 +5,7 @@
 
 use model::id::RelPath;
 use model::plan::PlanDocument;
-use model::publication::{Notes, PullView, RowStatus, SinceLast, StackRow, Standing, Summary};
+use model::publication::{Notes, PullView, RowStatus, SinceLast, StackRow, Standing, Summary, Undoes};
 
 use crate::render::diff::{Diff, diff};
 use crate::render::text::{code, code_cell, cut, fence, html, inline, link};
@@ -273,6 +273,9 @@ fn full(row: &StackRow, plan: &PlanDocument, only: bool, room: usize) -> String 
 fn plan_text(row: &StackRow, plan: &PlanDocument, room: usize) -> (String, usize) {
     let shown = diff(plan, room);
     let mut text = String::new();
+    if let Some(it) = &row.undoes {
+        text.push_str(&format!("{}\n\n", undoes(it)));
+    }
     if let Some(since) = &row.since_last {
         text.push_str(&format!("{}\n\n", since_last(since)));
     }
@@ -308,6 +311,13 @@ fn instead(row: &StackRow, plan: &PlanDocument) -> String {
     let label = format!("plan of {}: {}", inline(row.stack.as_str()), words::cell(plan.counts).replace("**", ""));
     let page = row.run.as_ref().map_or(label.clone(), |run| link(&label, &run.url));
     format!("{} {page} (too long for this comment)\n\n", words::sign(&row.status))
+}
+
+/// What a plan would undo, as a warning.
+pub(super) fn undoes(it: &Undoes) -> String {
+    let named: Vec<String> = it.addresses.iter().map(|address| code(&cut(address, 100))).collect();
+    let pull = link(&format!("PR {}", it.pull), &it.url);
+    format!("⚠️ Would undo {pull}, which is applied and not merged: {}", words::list(&named, 10))
 }
 
 pub(super) fn since_last(since: &SinceLast) -> String {

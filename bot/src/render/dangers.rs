@@ -90,6 +90,7 @@ pub(super) fn bare_row(plan: &PlanDocument) -> Option<StackRow> {
         tool: None,
         millis: None,
         since_last: None,
+        undoes: None,
         state_known: None,
     })
 }

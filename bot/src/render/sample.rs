@@ -33,6 +33,7 @@ pub(crate) fn row(name: &str, number: i64, status: RowStatus) -> StackRow {
         tool: ran.then(|| (Tool::OpenTofu, "1.10.3".to_owned())),
         millis: ran.then_some(41_000),
         since_last: None,
+        undoes: None,
         state_known: Some(true),
     }
 }

@@ -214,6 +214,9 @@ pub struct StackRow {
     pub millis: Option<u64>,
     /// How this plan compares with the one of the previous head.
     pub since_last: Option<SinceLast>,
+    /// What it would undo of a pull request that is applied and not merged.
+    #[serde(default)]
+    pub undoes: Option<Undoes>,
     /// What stands between this plan and its apply; `None` when there is nothing to apply.
     pub apply: Option<ApplyView>,
     /// Was there state to plan against? `Some(false)`: no backend, planned on an empty state.
@@ -377,6 +380,17 @@ pub enum RowStatus {
     Closed,
     /// Replaced by a newer push.
     Superseded,
+}
+
+/// What a plan would undo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undoes {
+    /// Of which pull request.
+    pub pull: PullNumber,
+    /// Our page of it.
+    pub url: String,
+    /// Addresses that both change.
+    pub addresses: Vec<String>,
 }
 
 /// Comparison with the previous plan of the same stack and pull request.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::job::{JobEnd, JobSpec, Outcome, SourceTree};
-use model::plan::{Action, PlanFailure};
+use model::plan::{Action, PlanFailure, StateSeen};
 use model::ports::{ApplyRequest, BlobKey, IacError, JobStatus, StateAccess};
-use model::run::RunEvent;
+use model::run::{RunEvent, RunState};
 use model::stack::ResolvedTool;
 use model::time::Timestamp;
 
@@ -20,7 +20,7 @@ use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
 use crate::secrets::Given;
 use crate::states::{Access, States};
-use crate::store::{StoreError, gates, locks, pulls, runs};
+use crate::store::{Conn, StoreError, gates, locks, pulls, runs};
 use crate::world::{Key, RunRow};
 
 /// The file in which the tools leave a state that they cannot store.
@@ -47,7 +47,11 @@ pub(crate) async fn start(pass: &Pass<'_>, run: RunRow, start: Start) -> Result<
         Start::Stale(reason) => return stale(pass, run, &reason).await,
         Start::Judged(judged) => judged,
     };
-    let approved = match gate::approve(*judged) {
+    let approved = match &run.what.forced {
+        Some(who) => gate::force(*judged, who),
+        None => gate::approve(*judged),
+    };
+    let approved = match approved {
         Ok(approved) => approved,
         Err(judged) => {
             let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
@@ -157,6 +161,7 @@ async fn grant(pass: &Pass<'_>, mut run: RunRow, approved: ApprovedPlan) -> Resu
     run.epoch = Some(epoch);
     runs::save(&mut tx, &run).await?;
     gates::set_evidence(&mut tx, run.id, approved.gates()).await?;
+
     pass.commit(tx).await?;
     // The proofs are used up by this one grant.
     drop((lock, approved));
@@ -210,6 +215,17 @@ pub(super) async fn unknown(pass: &Pass<'_>, run: &RunRow) -> Result<Vec<String>
     let known = pass.parts.states.addresses(run.repo, &run.what.stack).await?.unwrap_or_default();
     let created = done.into_iter().filter(|item| item.action == Action::Create && item.id.is_some());
     Ok(created.map(|item| item.address).filter(|address| !known.contains(address)).collect())
+}
+
+/// The lineage that the stack's state has after an apply that changed something: that of its plan, or, when there was
+/// none, whatever it made.
+pub(super) async fn lineage(conn: &mut Conn, run: &RunRow) -> Result<Option<String>, StoreError> {
+    let Some(plan) = run.what.plan.filter(|_| run.state == RunState::Applied || run.done > 0) else { return Ok(None) };
+    let seen = runs::by_id(conn, plan).await?.and_then(|plan| plan.state_seen);
+    Ok(seen.map(|seen| match seen {
+        StateSeen::None => String::new(),
+        StateSeen::State(stamp) => stamp.lineage,
+    }))
 }
 
 /// What an end means; `unstored`: the tool left its state beside, `done` instances were changed.

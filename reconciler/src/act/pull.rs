@@ -17,7 +17,7 @@ use crate::decide;
 use crate::decide::pull::Step;
 use crate::states::States;
 use crate::store::pulls::PullFacts;
-use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, pulls, runs};
+use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, pulls, runs, states};
 use crate::world::{CommandRow, Key, LockKey, MergingRow, PullWorld};
 
 /// Comments of a pull request that is new to us count when they are not older than this.
@@ -63,6 +63,8 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
         | Step::CloseLanding { .. }
         | Step::Allow { .. }
         | Step::Thaw { .. }
+        | Step::TrustState { .. }
+        | Step::BreakLock { .. }
         | Step::Want { .. }
         | Step::Release { .. }
         | Step::Enter { .. }
@@ -115,8 +117,13 @@ async fn rows(
             runs::insert(conn, id, (repo, number), &what, now).await?;
             pass.mark(conn, repo, &Key::Run(id)).await
         }
-        Step::Release { key } => {
-            locks::release(conn, repo, number, &key).await?;
+        Step::TrustState { stack } => {
+            states::set_lineage(conn, repo, &stack, None).await?;
+            line_moved(pass, conn, repo).await
+        }
+        Step::BreakLock { stack, lock } => Ok(States::break_lock(conn, repo, &stack, &lock).await?),
+        Step::Release { key, pull } => {
+            locks::release(conn, repo, pull, &key).await?;
             line_moved(pass, conn, repo).await
         }
         Step::Leave { key } => {

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use super::{Pass, Trouble, apply, order, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
-use crate::store::{Conn, StoreError, due, landings, pulls, runs};
+use crate::store::{Conn, StoreError, due, landings, pulls, runs, states};
 use crate::world::{Key, RunRow};
 
 /// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
@@ -184,6 +184,11 @@ pub(super) async fn end(
         if run.state == RunState::Lost {
             let why = format!("the apply of run {} lost its worker; someone must look first", run.number);
             States::freeze(&mut tx, run.repo, &run.what.stack, Some((&why, pass.now()))).await?;
+        }
+        if run.what.kind == RunKind::Apply
+            && let Some(lineage) = apply::lineage(&mut tx, &run).await?
+        {
+            states::set_lineage(&mut tx, run.repo, &run.what.stack, Some(&lineage)).await?;
         }
         if run.what.kind == RunKind::Apply {
             // Locks, what is left and what waited for it follow; other plans of the stack are out of date.

@@ -7,7 +7,7 @@ use model::access::Right;
 use model::command::Selector;
 use model::gate::{Gate, Outcome as Holds};
 use model::id::StackName;
-use model::plan::{PlanFailure, PlanOptions};
+use model::plan::{PlanFailure, PlanOptions, StateSeen};
 use model::publication::{ApplyStanding, ApplyView, Progress, ReplyPart, RunLink};
 use model::pull::PullState;
 use model::run::{RunKind, RunState};
@@ -273,6 +273,86 @@ pub(super) fn holds(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, p
 /// Does the stack wait for somebody to look at it?
 pub(super) fn is_frozen(world: &PullWorld, stack: &StackName) -> bool {
     world.stacks.get(stack).is_some_and(|facts| facts.frozen.is_some())
+}
+
+/// Why a plan's state is not the one that was applied to before; `None`: it is, or there was none.
+pub(super) fn state_moved(world: &PullWorld, plan: &RunRow) -> Option<String> {
+    let before = world.stacks.get(&plan.what.stack)?.lineage.as_ref()?;
+    let name = &plan.what.stack;
+    let approve = format!("`buildit approve state -p {name}` says that it is the right one");
+    match plan.state_seen.as_ref()? {
+        StateSeen::None => Some(format!("there is no state any more where there was one; {approve}")),
+        StateSeen::State(stamp) if !before.is_empty() && stamp.lineage != *before => {
+            Some(format!("the state is another one (lineage {} after {before}); {approve}", stamp.lineage))
+        }
+        StateSeen::State(_) => None,
+    }
+}
+
+/// `buildit approve state`: whatever state there is now is the right one.
+pub(super) fn approve_state(scene: &Scene<'_>, select: &Selector) -> Line {
+    let world = scene.world;
+    let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
+    let plans = |name: &StackName| {
+        world.runs.iter().chain(&world.landed).filter(|run| run.what.stack == *name).max_by_key(|run| run.number)
+    };
+    let mut steps = Vec::new();
+    for stack in stacks {
+        let name = &stack.stack.name;
+        if plans(name).is_some_and(|plan| state_moved(world, plan).is_some()) {
+            scene.may(Right::ApproveState, &[stack])?;
+            steps.push(Step::TrustState { stack: name.clone() });
+        }
+    }
+    if steps.is_empty() { Err("no state that is meant has moved".to_owned()) } else { Ok((steps, None)) }
+}
+
+/// `buildit force-unlock`: breaks the lock of a state that is kept here, whose holder is gone.
+pub(super) fn force_unlock(scene: &Scene<'_>, select: &Selector, id: &str) -> Line {
+    let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
+    let held = |stack: &&&SurveyedStack| {
+        let facts = scene.world.stacks.get(&stack.stack.name);
+        facts.and_then(|facts| facts.lock.as_ref()).is_some_and(|lock| lock.id == id)
+    };
+    let Some(stack) = stacks.iter().find(held) else {
+        return Err("no state that is kept here is locked by that id; a backend of its own is unlocked with the tool"
+            .to_owned());
+    };
+    scene.may(Right::ForceUnlock, &[stack])?;
+    let name = &stack.stack.name;
+    let live = scene.world.stacks.get(name).and_then(|facts| facts.lock.as_ref()).is_some_and(|lock| lock.live);
+    if live {
+        return Err(format!(
+            "the run that holds the lock of `{name}` has not ended; `buildit cancel -p {name}` ends it"
+        ));
+    }
+    Ok((vec![Step::BreakLock { stack: name.clone(), lock: id.to_owned() }], None))
+}
+
+/// `buildit force-apply`: whatever requirements say, but never against a lock or with a plan that does not fit.
+pub(super) fn force(scene: &Scene<'_>, select: &Selector, reason: &str) -> Line {
+    let world = scene.world;
+    if !world.may_apply || scene.snapshot.state != PullState::Open {
+        return Err("only plans of an open pull request are applied by force".to_owned());
+    }
+    let mut steps = Vec::new();
+    for stack in picked(scene, select)? {
+        let name = &stack.stack.name;
+        scene.may(Right::ForceApply, &[stack])?;
+        let refused = |why: String| format!("`{name}`: {why}");
+        let plan =
+            answer(world, scene.survey, stack).ok_or_else(|| refused("it has no plan for this head".to_owned()))?;
+        usable(world, plan).map_err(refused)?;
+        if let Some(why) = state_moved(world, plan) {
+            return Err(refused(why));
+        }
+        if line::locked(world, stack).is_some() {
+            return Err(refused(format!("it is locked: {}", line::words(world, stack))));
+        }
+        let forced = Some(format!("{}: {reason}", scene.row.author));
+        steps.push(Step::Create(Box::new(NewRun { forced, ..run(scene.survey, plan, &scene.row.id) })));
+    }
+    Ok((steps, None))
 }
 
 /// `buildit approve lost`: somebody looked at what a vanished apply has left.

@@ -54,7 +54,7 @@ impl<'a> Scene<'a> {
     }
 
     /// May they do this to each of these stacks?
-    fn may(&self, right: Right, stacks: &[&SurveyedStack]) -> Result<(), String> {
+    pub(super) fn may(&self, right: Right, stacks: &[&SurveyedStack]) -> Result<(), String> {
         let person = self.person();
         stacks.iter().try_for_each(|stack| {
             let name = &stack.stack.name;
@@ -147,26 +147,22 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
         Verb::Plan(options) => plan(scene, &command.select, options),
         Verb::Cancel { now } => cancel(scene, &command.select, *now),
         Verb::Apply { destroy, .. } => apply::command(scene, &command.select, *destroy),
-        Verb::Unlock { pulls, accept_ahead } => {
-            if !pulls.is_empty() || *accept_ahead {
-                return Err("this version unlocks the pull request on which the comment stands only".to_owned());
-            }
-            line::unlock(scene, &command.select)
-        }
+        Verb::Unlock { pulls, accept_ahead } => line::unlock(scene, &command.select, pulls, *accept_ahead),
+        Verb::ForceUnlock { lock } => apply::force_unlock(scene, &command.select, lock),
+        Verb::ForceApply { reason } => apply::force(scene, &command.select, reason),
         Verb::Discard { reason } => landing::discard(scene, &command.select, reason),
         Verb::Rerun { .. } => Err("there is no pipeline here: this version runs plans and applies only".to_owned()),
         Verb::Approve { what, reject: false, clear: false, .. } if what == "lost" => {
             apply::approve_lost(scene, &command.select)
         }
+        Verb::Approve { what, reject: false, clear: false, .. } if what == "state" => {
+            apply::approve_state(scene, &command.select)
+        }
         Verb::Approve { what, .. } => Err(format!("there is no policy or gate `{what}` here that people approve")),
         Verb::Allow { commit } => allow(scene, commit),
-        Verb::Recover
-        | Verb::Abandon { .. }
-        | Verb::ForceApply { .. }
-        | Verb::Import { .. }
-        | Verb::StateRm { .. }
-        | Verb::StateMv { .. }
-        | Verb::ForceUnlock { .. } => Err("this version does not carry that out".to_owned()),
+        Verb::Recover | Verb::Abandon { .. } | Verb::Import { .. } | Verb::StateRm { .. } | Verb::StateMv { .. } => {
+            Err("this version does not carry that out".to_owned())
+        }
     }
 }
 

@@ -93,6 +93,7 @@ pub(crate) fn judge(
         divergence: divergence(survey, plan),
         frozen: frozen(world, &stack.stack.name),
         waits_for: apply::waits_for(world, survey, stack),
+        state_moved: apply::state_moved(world, plan),
         base_error: survey.trusted_errors.errors().next().map(|error| error.summary.clone()),
     };
     gate::judge(&stack.stack.require, facts(world), &context, world.now)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use model::access::Right;
 use model::command::Selector;
-use model::id::StackName;
+use model::id::{PullNumber, StackName};
 use model::publication::ApplyStanding;
 use model::pull::PullState;
 use model::run::RunState;
@@ -55,6 +55,7 @@ pub(super) fn words(world: &PullWorld, stack: &SurveyedStack) -> String {
     let lock = apply::key(world, stack).and_then(|key| lock(world, &key));
     let ahead = lock.map_or(0, |lock| lock.waiters.iter().filter(|waiter| waiter.pull != world.pull.number).count());
     match lock.and_then(|lock| lock.holder).filter(|holder| holder.pull != world.pull.number) {
+        Some(holder) if ahead == 0 => format!("pull request {} has the lock", holder.pull),
         Some(holder) => format!("pull request {} has the lock, and {ahead} wait before this one", holder.pull),
         None if ahead > 0 => format!("{ahead} wait before this one"),
         None => "it goes with the stacks that were named beside it".to_owned(),
@@ -90,7 +91,7 @@ pub(super) fn release(world: &PullWorld, stack: &SurveyedStack) -> Vec<Step> {
     let Some(key) = apply::key(world, stack) else { return Vec::new() };
     let mine = |lock: &LockRow| lock.holder.is_some_and(|holder| holder.pull == world.pull.number);
     let held = lock(world, &key).is_some_and(|lock| mine(lock) || place(world, lock).is_some());
-    if held { vec![Step::Release { key }] } else { Vec::new() }
+    if held { vec![Step::Release { key, pull: world.pull.number }] } else { Vec::new() }
 }
 
 /// What this pull request waits for, by the command that asked.
@@ -151,35 +152,55 @@ fn turn<'a>(world: &'a PullWorld, survey: &Survey, group: &[(&LockRow, &Waiter)]
     Turn::Go(plans)
 }
 
-/// `buildit unlock`.
-pub(super) fn unlock(scene: &Scene<'_>, select: &Selector) -> Line {
+/// `buildit unlock`: this pull request's locks and places, or those of others.
+pub(super) fn unlock(scene: &Scene<'_>, select: &Selector, pulls: &[PullNumber], accept_ahead: bool) -> Line {
     let world = scene.world;
     if !world.may_apply {
         return Err("nothing is applied from here, so nothing is locked".to_owned());
     }
+    let own = [world.pull.number];
+    let whose = if pulls.is_empty() { &own[..] } else { pulls };
     let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
     let mut steps = Vec::new();
     for stack in stacks {
-        let Some(key) = apply::key(world, stack) else { continue };
-        let Some(lock) = lock(world, &key) else { continue };
-        let held = lock.holder.is_some_and(|holder| holder.pull == world.pull.number);
-        if !held && place(world, lock).is_none() {
-            continue;
+        let Some(lock) = apply::key(world, stack).and_then(|key| lock(world, &key)) else { continue };
+        for pull in whose {
+            let held = lock.holder.is_some_and(|holder| holder.pull == *pull);
+            if !held && !lock.waiters.iter().any(|waiter| waiter.pull == *pull) {
+                continue;
+            }
+            scene.may(Right::Unlock, &[stack])?;
+            if held {
+                lets_go(world, stack, *pull, accept_ahead)?;
+            }
+            steps.push(Step::Release { key: lock.key.clone(), pull: *pull });
         }
-        stack.stack.access.may(Right::Unlock, &scene.person())?;
-        let name = &stack.stack.name;
-        if held && world.applies.iter().any(|run| &run.what.stack == name && !run.state.is_terminal()) {
-            return Err(format!("`{name}` is being applied; `buildit cancel` stops that first"));
-        }
-        if held && apply::is_frozen(world, name) {
-            return Err(format!("the last apply of `{name}` was lost; someone must look first"));
-        }
-        steps.push(Step::Release { key });
     }
     if steps.is_empty() {
-        return Err("this pull request holds no lock and waits for none".to_owned());
+        let who = if pulls.is_empty() { "this pull request holds" } else { "they hold" };
+        return Err(format!("{who} no lock of that and wait for none"));
     }
     Ok((steps, None))
+}
+
+/// May the lock of a stack be let go of by hand?
+fn lets_go(world: &PullWorld, stack: &SurveyedStack, pull: PullNumber, accept_ahead: bool) -> Result<(), String> {
+    let name = &stack.stack.name;
+    let queued = world.applies.iter().any(|run| &run.what.stack == name && !run.state.is_terminal());
+    if queued || super::is_being_applied(world, name) {
+        return Err(format!("`{name}` is being applied; `buildit cancel` stops that first"));
+    }
+    if apply::is_frozen(world, name) {
+        return Err(format!("the last apply of `{name}` was lost; someone must look first"));
+    }
+    let ahead = world.stacks.get(name).and_then(|facts| facts.ahead.as_ref()).is_some_and(|it| it.pull == pull);
+    if ahead && !accept_ahead {
+        return Err(format!(
+            "`{name}` was applied by pull request {pull}, which is not merged: other plans would undo that. \
+             `buildit unlock -p {name} --accept-ahead` lets go all the same"
+        ));
+    }
+    Ok(())
 }
 
 /// Locks that nothing holds any more: everything is applied and merged, or closed with nothing applied. Whoever is
@@ -205,7 +226,7 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
             }
         };
         if lock.holder.is_some_and(|holder| holder.pull == me) && free {
-            steps.push(Step::Release { key: lock.key.clone() });
+            steps.push(Step::Release { key: lock.key.clone(), pull: me });
         } else if snapshot.state == PullState::Closed && place(world, lock).is_some() {
             steps.push(Step::Leave { key: lock.key.clone() });
         }

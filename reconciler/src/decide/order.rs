@@ -106,7 +106,9 @@ fn after_apply<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<Option
 
 /// Is the stack affected only because others come before it, and does nothing that it reads of them change?
 fn skips(stack: &SurveyedStack, why: &[Why], changed: &[(StackName, Option<&PlanDocument>)]) -> bool {
-    why.iter().all(|why| why.rule == EDGE) && !changed.iter().any(|(name, plan)| reads(stack, name, *plan))
+    !why.is_empty()
+        && why.iter().all(|why| why.rule == EDGE)
+        && !changed.iter().any(|(name, plan)| reads(stack, name, *plan))
 }
 
 /// Does the stack read something that this apply of the other has changed?

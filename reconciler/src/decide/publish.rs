@@ -3,17 +3,20 @@
 //! Invariant: a projection of rows. Nothing here holds the time of its making, and nothing is shown on a
 //! repository that has no configuration.
 
+mod compare;
+
 use model::id::{RunNumber, StackName};
 use model::plan::PlanFailure;
 use model::publication::{
     ApplyStanding, ApplyView, Check, CheckAction, CheckName, Deployment, DeploymentState, Notes, PullView, RowStatus,
-    RunLink, SinceLast, StackRow, Standing, Summary, View,
+    RunLink, StackRow, Standing, Summary, View,
 };
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
 use model::stack::{ApplyMode, NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
+use self::compare::{compared, since_last, undoes};
 use super::order::{self, Order};
 use super::{answer, apply, automatic, current_survey, is_allowed, landing, line, merge, newest};
 use crate::world::{PullWorld, RunRow, ShownRow};
@@ -204,6 +207,7 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
         tool: run.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
         millis: run.and_then(millis),
         since_last: run.filter(|_| planned).and_then(|run| since_last(world, survey, run)),
+        undoes: run.and_then(|run| undoes(world, run)),
         state_known: planned.then(|| has_state(world, stack)),
     }
 }
@@ -232,6 +236,7 @@ fn landed(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<S
         tool: told.plan.and_then(|run| run.tool.as_ref()).map(|tool| (tool.tool, tool.version.clone())),
         millis: told.plan.and_then(millis),
         since_last: None,
+        undoes: None,
         state_known: planned.then(|| has_state(world, stack)),
     })
 }
@@ -248,6 +253,7 @@ pub(crate) fn of_run(world: &PullWorld, run: &RunRow) -> StackRow {
         tool: run.tool.as_ref().map(|tool| (tool.tool, tool.version.clone())),
         millis: millis(run),
         since_last: planned.then(|| compared(world, run)).flatten(),
+        undoes: None,
         state_known: planned.then(|| has_state(world, &run.what.detail.surveyed)),
     }
 }
@@ -307,45 +313,6 @@ fn status(world: &PullWorld, run: &RunRow) -> RowStatus {
             RowStatus::TimedOut { seconds: run.timeout(), tail: run.tail.clone().unwrap_or_default() }
         }
     }
-}
-
-/// Compares with the plan that was shown for an earlier head. A carried plan is that plan.
-fn since_last(world: &PullWorld, survey: &Survey, run: &RunRow) -> Option<SinceLast> {
-    if run.what.head != survey.head {
-        return Some(SinceLast { head: run.what.head.clone(), changed: Vec::new() });
-    }
-    compared(world, run)
-}
-
-/// Compares with the newest plan of the stack that was made before, for another head.
-fn compared(world: &PullWorld, run: &RunRow) -> Option<SinceLast> {
-    let earlier = |old: &&RunRow| {
-        old.what.stack == run.what.stack
-            && old.number < run.number
-            && old.what.head != run.what.head
-            && matches!(old.state, RunState::Planned | RunState::NoChange)
-    };
-    let old = world.runs.iter().filter(earlier).max_by_key(|old| old.number)?;
-    let (before, after) = (items(old)?, items(run)?);
-    let mut changed = super::differing_items(before, after);
-    if old.document.is_none() || run.document.is_none() {
-        // Nothing is known of the means of a plan that is not kept.
-        changed.retain(|key| !is_means(key));
-    }
-    Some(SinceLast { head: old.what.head.clone(), changed })
-}
-
-/// The items of a run's fingerprint; none when nothing changes, `None` when they are not known.
-fn items(run: &RunRow) -> Option<&[(String, String)]> {
-    match &run.document {
-        Some(document) => Some(&document.fingerprint.items),
-        None => (run.state == RunState::NoChange).then_some(&[]),
-    }
-}
-
-/// Is it an item of what a plan is made with, not of what it changes?
-fn is_means(key: &str) -> bool {
-    matches!(key, "tool" | "variables") || key.starts_with("provider.") || key.starts_with("provisioner.")
 }
 
 fn notes(survey: &Survey) -> Notes {

@@ -4,7 +4,7 @@
 //! that are known to be old.
 
 use model::affected::Why;
-use model::id::{RunId, StackName};
+use model::id::{PullNumber, RunId, StackName};
 use model::plan::PlanOptions;
 use model::pull::{GateWants, PullSnapshot, PullState};
 use model::run::{RunKind, RunState, Wanted};
@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Release {
         /// Which.
         key: LockKey,
+        /// Whose.
+        pull: PullNumber,
     },
     /// Join the line before a lock.
     Enter {
@@ -97,6 +99,18 @@ pub(crate) enum Step {
         why: String,
         /// Who said so.
         actor: String,
+    },
+    /// A person says that the state of a stack is the right one, whatever it was before.
+    TrustState {
+        /// Which stack.
+        stack: StackName,
+    },
+    /// Break the lock of a state.
+    BreakLock {
+        /// Which stack.
+        stack: StackName,
+        /// The lock's id.
+        lock: String,
     },
     /// Merge it.
     Merge {
@@ -266,6 +280,7 @@ pub(crate) fn new_run(
         detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new(), allowed: false },
         options,
         request,
+        forced: None,
         landing: None,
     })
 }
@@ -310,10 +325,12 @@ mod tests {
             Step::AskStack { stack, .. } => format!("asked for {stack}"),
             Step::EndStack { stack, outcome, .. } => format!("end {stack}: {}", outcome.name()),
             Step::CloseLanding { .. } => "close what landed".to_owned(),
+            Step::TrustState { stack } => format!("trust the state of {stack}"),
+            Step::BreakLock { stack, .. } => format!("break the lock of {stack}"),
             Step::Merge { .. } => "merge".to_owned(),
             Step::Allow { head } => format!("allow {head}"),
             Step::Thaw { stack } => format!("thaw {stack}"),
-            Step::Release { key } => format!("release {}", key.as_str()),
+            Step::Release { key, .. } => format!("release {}", key.as_str()),
             Step::Enter { key, .. } => format!("enter the line of {}", key.as_str()),
             Step::Leave { key } => format!("leave the line of {}", key.as_str()),
             Step::Create(run) => format!("create {} at {}", run.stack, run.head.short()),

@@ -245,6 +245,8 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
             | Step::AskStack { .. }
             | Step::EndStack { .. }
             | Step::CloseLanding { .. } => {}
+            Step::TrustState { stack } => world.stacks.entry(stack).or_default().lineage = None,
+            Step::BreakLock { stack, .. } => world.stacks.entry(stack).or_default().lock = None,
             Step::Merge { .. } => world.pull.snapshot.as_mut().expect("sampled").state = PullState::Merged,
             Step::Allow { head } => world.pull.allowed = Some(head),
             Step::Thaw { stack } => world.stacks.entry(stack).or_default().frozen = None,
@@ -253,8 +255,7 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
                 world.locks.retain(|lock| lock.key != key);
                 world.locks.push(LockRow { key, holder, waiters: Vec::new() });
             }
-            Step::Release { key } => {
-                let me = world.pull.number;
+            Step::Release { key, pull: me } => {
                 for lock in world.locks.iter_mut().filter(|lock| lock.key == key) {
                     lock.holder = lock.holder.filter(|holder| holder.pull != me);
                     lock.waiters.retain(|waiter| waiter.pull != me);

@@ -119,6 +119,7 @@ impl Case {
             divergence: self.divergence.clone(),
             frozen: self.frozen.clone(),
             waits_for: self.waits_for.clone(),
+            state_moved: None,
             base_error: self.base_error.clone(),
         };
         judge(&self.asked, facts, &context, self.now)

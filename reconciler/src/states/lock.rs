@@ -174,6 +174,19 @@ impl States {
     }
 }
 
+impl States {
+    /// Breaks the lock of that id within the transaction of the caller, who has seen that its run has ended; from its
+    /// commit on, no apply that was granted before changes the state. Another lock stays.
+    pub async fn break_lock(conn: &mut Conn, repo: RepoId, stack: &StackName, id: &str) -> Result<(), StoreError> {
+        let row = states::hold(conn, repo, stack).await?;
+        if row.lock.as_ref().is_some_and(|held| held.id == id) {
+            states::unlock(conn, repo, stack).await?;
+            Self::grant_epoch(conn, repo, stack).await?;
+        }
+        Ok(())
+    }
+}
+
 /// Nobody may hold the lock.
 pub(super) async fn must_be_free(conn: &mut Conn, row: &StackRow) -> Result<(), StateError> {
     match &row.lock {

@@ -136,13 +136,14 @@ pub(crate) async fn set_facts(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let query = sql("update pulls set snapshot=$3, default_tip=$4, seen=$5, observed_at=$6, base_branch=$7, head=$8, \
-         open=$9, changed_at=$10, trouble=null where repo=$1 and number=$2");
+         open=$9, changed_at=$10, merged=$11, trouble=null where repo=$1 and number=$2");
     let s = &facts.snapshot;
     let query = query.bind(repo.get()).bind(s.number.get()).bind(to_json(s)?).bind(facts.default_tip.to_string());
     let query = query.bind(facts.seen).bind(now.micros());
     let open = i64::from(s.state == PullState::Open);
     let query = query.bind(s.base_branch.clone()).bind(s.head.to_string()).bind(open);
-    db::run(conn, query.bind(s.updated_at.micros())).await?;
+    let merged = i64::from(s.state == PullState::Merged);
+    db::run(conn, query.bind(s.updated_at.micros()).bind(merged)).await?;
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use sqlx::any::AnyRow;
 use super::db::{self, int, json, maybe_int, maybe_json, maybe_text, sql, text, to_json};
 use super::{Conn, StoreError};
 use crate::brief::PlanBrief;
-use crate::world::{LastApply, NewRun, RunRow};
+use crate::world::{Ahead, LastApply, NewRun, RunRow};
 
 /// Plans of a stack whose documents a pull request's world holds: enough to compare the newest with the one before.
 const DOCUMENTS: i64 = 3;
@@ -32,8 +32,8 @@ pub(crate) async fn insert(
     let number = last.map(|row| int(&row, "number")).transpose()?.unwrap_or(0) + 1;
     let query = sql(
         "insert into runs (id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, \
-         state, wanted, created_at, kind, plan, landing) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+         state, wanted, created_at, kind, plan, landing, forced) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
     );
     let query = query.bind(id.to_string()).bind(number).bind(repo.get()).bind(pull.get());
     let query = query.bind(what.stack.to_string()).bind(what.path.to_string());
@@ -41,7 +41,7 @@ pub(crate) async fn insert(
     let query = query.bind(what.inputs.clone()).bind(to_json(&what.detail)?).bind(to_json(&what.options)?);
     let query = query.bind(what.request.clone()).bind(RunState::Queued.name()).bind(Wanted::Run.name());
     let query = query.bind(now.micros()).bind(what.kind.name()).bind(what.plan.map(|plan| plan.to_string()));
-    db::run(conn, query.bind(what.landing)).await?;
+    db::run(conn, query.bind(what.landing).bind(what.forced.clone())).await?;
     Ok(RunNumber::new(number))
 }
 
@@ -128,6 +128,23 @@ pub(crate) async fn add_done(
     Ok(done)
 }
 
+/// Stacks whose newest apply that changed something is of a pull request that is not merged, with what it changed.
+pub(crate) async fn ahead(conn: &mut Conn, repo: RepoId) -> Result<Vec<(StackName, Ahead)>, StoreError> {
+    let query = sql("select newest.id, newest.stack, newest.pull from \
+         (select id, stack, pull, landing, row_number() over (partition by stack order by epoch desc) as place from runs \
+          where repo=$1 and kind='apply' and epoch is not null and done>0) newest \
+         join pulls on pulls.repo=$1 and pulls.number=newest.pull \
+         where newest.place=1 and newest.landing is null and pulls.merged=0 order by newest.stack");
+    let mut all = Vec::new();
+    for row in db::all(conn, query.bind(repo.get())).await? {
+        let run = RunId::parse(&text(&row, "id")?).map_err(unreadable)?;
+        let addresses = done(conn, run).await?.into_iter().map(|item| item.address).collect();
+        let stack = StackName::parse(&text(&row, "stack")?).map_err(unreadable)?;
+        all.push((stack, Ahead { pull: PullNumber::new(int(&row, "pull")?), addresses }));
+    }
+    Ok(all)
+}
+
 /// What an apply has done, in order.
 pub(crate) async fn done(conn: &mut Conn, id: RunId) -> Result<Vec<AppliedItem>, StoreError> {
     let query = sql("select item from applied_items where run=$1 order by seq").bind(id.to_string());
@@ -154,7 +171,7 @@ macro_rules! select {
             "select id, number, repo, pull, stack, path, head, base, tree, inputs, detail, options, request, state, ",
             "wanted, version, attempt, created_at, started_at, ended_at, job_started, job_lost, job_removed, ",
             "interrupted_at, job_end, tool, failure, tail, cursor, skip, log_bytes, phase, kind, plan, done, epoch, ",
-            "asked, landing, state_seen, unknown, upstream from runs ",
+            "asked, landing, state_seen, unknown, upstream, forced from runs ",
             $rest
         ))
     };
@@ -319,6 +336,7 @@ fn read_what(row: &AnyRow) -> Result<NewRun, StoreError> {
         detail: json(row, "detail")?,
         options: json(row, "options")?,
         request: maybe_text(row, "request")?,
+        forced: maybe_text(row, "forced")?,
         landing: maybe_int(row, "landing")?,
     })
 }

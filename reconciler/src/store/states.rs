@@ -12,7 +12,7 @@ use sqlx::any::AnyRow;
 
 use super::db::{self, int, maybe_int, maybe_text, sql, text};
 use super::{Conn, StoreError};
-use crate::world::StackFacts;
+use crate::world::{StackFacts, StateLock};
 
 /// A stack's own row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,9 +113,27 @@ pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<Stac
     let rows = db::all(conn, stacks!("where repo=$1 order by stack").bind(repo.get())).await?;
     let facts = |row: StackRow| {
         let frozen = row.frozen.map(|(why, _)| why);
-        (row.stack, StackFacts { state: None, frozen, last: None })
+        let lock = row.lock.map(|held| (held.id, held.run));
+        (row.stack, lock, StackFacts { frozen, ..StackFacts::default() })
     };
-    let mut all = rows.iter().map(|row| Ok(facts(read_stack(row)?))).collect::<Result<BTreeMap<_, _>, StoreError>>()?;
+    let mut all = BTreeMap::new();
+    for row in &rows {
+        let (stack, lock, mut facts) = facts(read_stack(row)?);
+        if let Some((id, run)) = lock {
+            let run = match run {
+                Some(run) => super::runs::by_id(conn, run).await?,
+                None => None,
+            };
+            facts.lock = Some(StateLock { id, live: run.is_some_and(|run| !run.state.is_terminal()) });
+        }
+        all.insert(stack, facts);
+    }
+    for (stack, lineage) in lineages(conn, repo).await? {
+        all.entry(stack).or_insert_with(StackFacts::default).lineage = Some(lineage);
+    }
+    for (stack, ahead) in super::runs::ahead(conn, repo).await? {
+        all.entry(stack).or_default().ahead = Some(ahead);
+    }
     for (stack, state) in heads(conn, repo).await? {
         all.entry(stack).or_default().state = Some(state);
     }
@@ -123,6 +141,31 @@ pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<Stac
         all.entry(stack).or_default().last = Some(last);
     }
     Ok(all)
+}
+
+async fn lineages(conn: &mut Conn, repo: RepoId) -> Result<Vec<(StackName, String)>, StoreError> {
+    let rows =
+        db::all(conn, sql("select stack, lineage from stack_lineages where repo=$1 order by stack").bind(repo.get()));
+    let read = |row: &AnyRow| Ok((StackName::parse(&text(row, "stack")?).map_err(unreadable)?, text(row, "lineage")?));
+    rows.await?.iter().map(read).collect()
+}
+
+/// Notes the lineage of a stack's state; `None` forgets it.
+pub(crate) async fn set_lineage(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    lineage: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(lineage) = lineage else {
+        let query = sql("delete from stack_lineages where repo=$1 and stack=$2").bind(repo.get());
+        db::run(conn, query.bind(stack.to_string())).await?;
+        return Ok(());
+    };
+    let query = sql("insert into stack_lineages (repo, stack, lineage) values ($1, $2, $3) \
+         on conflict (repo, stack) do update set lineage=excluded.lineage");
+    db::run(conn, query.bind(repo.get()).bind(stack.to_string()).bind(lineage.to_owned())).await?;
+    Ok(())
 }
 
 /// The newest states of a repository's stacks.

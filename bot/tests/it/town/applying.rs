@@ -358,3 +358,39 @@ fn a_push_is_applied_where_the_configuration_says_so() {
     });
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn a_stack_that_is_ahead_warns_others_and_keeps_its_lock() {
+    let told = grown_stacks(ON_COMMENT, |town| {
+        let first = change(town, "one", &[("vpc", "1")]);
+        let second = change(town, "two", &[("vpc", "2"), ("nat", "2")]);
+        say(town, first, "ana", "buildit apply -p network");
+        town.double.close_pull(SHOP, first, "ana").expect("closed");
+        town.settle();
+        town.tell("closed, and ahead");
+        say(town, first, "ana", "buildit unlock");
+        say(town, second, "ana", &format!("buildit unlock {first}"));
+        say(town, second, "ana", &format!("buildit unlock {first} --accept-ahead"));
+        check(town, second, APPLY);
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn force_skips_requirements_but_neither_locks_nor_plans() {
+    let config = "discover\ndefaults {\n    apply on=comment\n}\naccess {\n    allow force-apply { who user:ben }\n}\n";
+    let told = grown_stacks(config, |town| {
+        let files = grown(&[("vpc", "1")]);
+        let number = town.open("one", "one", &[(files[0].0, &*files[0].1), (files[1].0, &*files[1].1)]);
+        town.settle();
+        town.advance(2);
+        say(town, number, "ana", "buildit force-apply -p network --reason \"it burns\"");
+        say(town, number, "ben", "buildit force-apply --reason \"it burns\"");
+        say(town, number, "ben", "buildit force-apply -p network --reason \"it burns\"");
+        check(town, number, APPLY);
+        let other = change(town, "two", &[("nat", "2")]);
+        say(town, other, "ben", "buildit force-apply -p network --reason \"it burns\"");
+        town.tell("at the end");
+    });
+    insta::assert_snapshot!(told);
+}
