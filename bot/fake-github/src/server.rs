@@ -136,9 +136,7 @@ async fn routed(shared: Arc<Shared>, head: Parts, body: Bytes) -> Response {
         return git(&shared, request).await;
     }
     let form = pairs(std::str::from_utf8(&body).unwrap_or_default());
-    // A browser names the page that sent a form; another page's form is not taken.
-    let origin = text(&head.headers, "origin");
-    page(shared, head.method == axum::http::Method::POST, path, form, origin).await
+    page(shared, head.method == axum::http::Method::POST, path, form, head.headers).await
 }
 
 /// The repository and what git wants of it; as on GitHub the ending `.git` may be left out.
@@ -158,24 +156,31 @@ async fn page(
     post: bool,
     path: String,
     form: BTreeMap<String, String>,
-    origin: Option<String>,
+    headers: HeaderMap,
 ) -> Response {
+    // A browser names the page that sent a form; another page's form is not taken.
+    let (origin, login) = (text(&headers, "origin"), cookie(&headers, view::COOKIE));
     let done = tokio::task::spawn_blocking(move || {
         let mut model = shared.model();
         if post {
             let same = origin.is_none_or(|origin| origin == model.url);
-            view::act(&mut model, &path, &form, same)
+            view::act(&mut model, &path, &form, same, login.as_deref())
         } else {
-            view::show(&model, &path)
+            view::show(&model, &path, login.as_deref())
         }
     })
     .await;
+    let back = |path: String| Response::builder().status(303).header(header::LOCATION, path);
+    let whole = |builder: axum::http::response::Builder| {
+        builder.body(Body::empty()).unwrap_or_else(|_| plain(500, "an answer could not be written"))
+    };
     let mut response = match done {
-        Ok(Page::Html(html)) => plain(200, &html),
+        Ok(Page::Html(status, html)) => plain(status, &html),
         Ok(Page::No(status, why)) => return plain(status, &why),
-        Ok(Page::Back(path)) => {
-            let back = Response::builder().status(303).header(header::LOCATION, path).body(Body::empty());
-            return back.unwrap_or_else(|_| plain(500, "an answer could not be written"));
+        Ok(Page::Back(path)) => return whole(back(path)),
+        Ok(Page::Enter(path, login)) => {
+            let cookie = format!("{}={login}; Path=/; HttpOnly; SameSite=Strict", view::COOKIE);
+            return whole(back(path).header(header::SET_COOKIE, cookie));
         }
         Err(_) => return plain(500, "the double panicked; see its log"),
     };
@@ -185,6 +190,13 @@ async fn page(
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
     response
+}
+
+/// The value of a cookie.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let all = text(headers, "cookie")?;
+    let found = all.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|(it, _)| *it == name);
+    found.map(|(_, value)| value.to_owned())
 }
 
 /// Answers REST in a thread that may wait for git.

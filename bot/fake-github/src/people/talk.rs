@@ -146,6 +146,25 @@ impl FakeGitHub {
         model.newest_check(model.repository_id(repository)?, number, name)
     }
 
+    /// A check run of an App that waits with these buttons: `label`, `description`, `identifier`. Answers its id.
+    ///
+    /// # Errors
+    /// There is no such App, repository or commit; GitHub would not take the buttons.
+    pub fn offer_buttons(
+        &self,
+        repository: &str,
+        sha: &str,
+        app: u64,
+        name: &str,
+        actions: &serde_json::Value,
+    ) -> Result<u64, Error> {
+        let mut model = self.shared.model();
+        let id = model.repository_id(repository)?;
+        let input =
+            CheckInput { name: Some(name.to_owned()), actions: actions.as_array().cloned(), ..CheckInput::default() };
+        model.create_check(id, app, sha, input)
+    }
+
     /// What GitHub finds of a commit's signature: `valid`, `unsigned`, `unknown_key`, …
     ///
     /// # Errors

@@ -34,6 +34,8 @@ pub(crate) fn rendered(text: &str) -> String {
                 diff = Some(String::new())
             }
             (Event::Text(text), Some(open)) => open.push_str(&text),
+            // In comments GitHub breaks lines where they are broken.
+            (Event::SoftBreak, None) => events.push(Event::HardBreak),
             (Event::End(TagEnd::CodeBlock), Some(open)) => {
                 events.push(Event::Html(coloured(open).into()));
                 diff = None;
@@ -125,6 +127,11 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} in {html}");
         }
+    }
+
+    #[test]
+    fn lines_of_a_comment_stay_lines() {
+        assert_eq!(rendered("one\ntwo"), "<p>one<br />\ntwo</p>\n");
     }
 
     #[test]

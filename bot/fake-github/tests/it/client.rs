@@ -182,7 +182,30 @@ pub(crate) async fn until(state: impl Fn() -> bool) {
 
 /// Sends a form as a page of `origin` would; answers the status.
 pub(crate) async fn post_form(url: &str, form: &'static str, origin: &str) -> u16 {
+    press(url, form.to_owned(), origin).await.0
+}
+
+/// The same; answers the status and the path to look at next.
+pub(crate) async fn press(url: &str, form: String, origin: &str) -> (u16, String) {
+    let (status, path, _) = switch(url, &form, origin).await;
+    (status, path)
+}
+
+/// The same, with the cookie.
+pub(crate) async fn switch(url: &str, form: &str, origin: &str) -> (u16, String, String) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let request = Request::post(url).header("Origin", origin).body(Full::new(Bytes::from_static(form.as_bytes())));
-    client.request(request.expect("a request")).await.expect("an answer").status().as_u16()
+    let request = Request::post(url).header("Origin", origin).body(Full::new(Bytes::from(form.to_owned())));
+    let answer = client.request(request.expect("a request")).await.expect("an answer");
+    let header = |name: &str| answer.headers().get(name).map_or("", |it| it.to_str().expect("text")).to_owned();
+    (answer.status().as_u16(), header("location"), header("set-cookie"))
+}
+
+/// Looks at a page with this cookie; answers the status and the page.
+pub(crate) async fn get_page(url: &str, cookie: &str) -> (u16, String) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let request = Request::get(url).header("Cookie", cookie).body(Full::new(Bytes::new()));
+    let answer = client.request(request.expect("a request")).await.expect("an answer");
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    (status, String::from_utf8(body.to_vec()).expect("text"))
 }

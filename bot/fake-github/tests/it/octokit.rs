@@ -48,6 +48,14 @@ async fn octokit_creates_pushes_reviews_reads_checks_and_merges() {
     review APPROVED by ben: fine
     -- comment by ana (edited, +1 by ben)
         buildit plan all
+
+    == acme/octokit#2 Words [merged] words -> main
+    head <head 1> of 1 by ana
+
+    == acme/octokit#3 issue: Who pushed? [closed] by ben
+        Tell.
+    -- comment by ana
+        I did.
     ");
     let last: serde_json::Value =
         serde_json::from_str(text.lines().last().unwrap_or_default()).expect("the scenario ends with a summary");
