@@ -12,6 +12,7 @@ mod loops;
 pub mod onlooker;
 pub mod preview;
 pub mod reads;
+pub mod remote;
 pub mod server;
 
 use std::future::{Future, IntoFuture as _};

@@ -13,8 +13,10 @@ pub mod folder;
 pub mod init;
 pub mod job;
 pub mod preview;
+pub mod remote;
 pub mod serve;
 pub mod show;
+pub mod tokens;
 pub mod tools;
 mod version;
 
@@ -71,6 +73,14 @@ enum Command {
     Preview(preview::PreviewArgs),
     /// Run the server: webhooks, plans, pages
     Serve(serve::ServeArgs),
+    /// List, read and mend states that a server keeps
+    State(remote::state::StateArgs),
+    /// Set, list and remove secrets on a server
+    Secrets(remote::secrets::SecretsArgs),
+    /// Make, list and end API tokens (on the server's machine)
+    Tokens(tokens::TokensArgs),
+    /// Write the audit log, and say whether it is as it was written (on the server's machine)
+    Audit(tokens::AuditArgs),
     /// Render a plan document as the comment on GitHub would
     Show(show::ShowArgs),
     /// Print the version
@@ -112,6 +122,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             serve::run(&args)?;
             Ok(Exit::Clean.into())
         }
+        Command::State(args) => remote::state::run(args, &mut std::io::stdout().lock()),
+        Command::Secrets(args) => remote::secrets::run(args, &mut std::io::stdout().lock()),
+        Command::Tokens(args) => tokens::run(args, &mut std::io::stdout().lock()),
+        Command::Audit(args) => tokens::audit(&args, &mut std::io::stdout().lock()),
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;
             Ok(Exit::Clean.into())

@@ -8,6 +8,7 @@
 
 mod access;
 mod ansi;
+pub mod api;
 mod assets;
 mod errors;
 mod log;

@@ -216,9 +216,16 @@ impl<'a> Reader<'a> {
             let line = self.pass.parts.iac.apply_line(line);
             text.push_str(&line.text);
             text.push('\n');
-            items.extend(line.done);
+            items.extend(line.done.map(|item| self.masked(item)));
         }
         (text.into_bytes(), items)
+    }
+
+    /// Instance keys and ids may hold a secret, as everything of a log may.
+    fn masked(&self, item: AppliedItem) -> AppliedItem {
+        let mask = |text: &str| self.pass.parts.settings.masks.mask(&self.masks.mask(text));
+        let id = item.id.map(|(key, value)| (key, mask(&value)));
+        AppliedItem { address: mask(&item.address), id, ..item }
     }
 
     /// The last lines of the log, `new` included.

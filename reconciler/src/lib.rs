@@ -8,6 +8,7 @@ pub mod audit;
 pub mod blobs;
 mod brief;
 mod decide;
+pub mod desk;
 pub mod engine;
 pub mod gate;
 pub mod inbox;

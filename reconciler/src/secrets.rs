@@ -21,8 +21,7 @@ use crate::audit::{self, Actor, Entry};
 use crate::seal::{Seal, SealError};
 use crate::server_secret::ServerSecretError;
 use crate::store::secrets::SecretRow;
-use crate::store::{Conn, Store, StoreError, due, pulls, secrets};
-use crate::world::Key;
+use crate::store::{Conn, Store, StoreError, pulls, secrets};
 
 /// The longest value, in bytes: it goes into an environment.
 pub const LONGEST: usize = 64 << 10;
@@ -199,7 +198,7 @@ impl Secrets {
         let (place, detail) = (format!("{text}/{name}"), format!("version {version}"));
         audit::note(&mut tx, &self.seal, now, Entry { actor: by, action, place, detail }).await?;
         for repo in self.repositories(&mut tx, scope).await? {
-            mark_pulls(&mut tx, repo, now).await?;
+            pulls::mark_open(&mut tx, repo, now).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
         self.store.wake();
@@ -317,16 +316,6 @@ fn versions_of<T>(
             SecretVersion { secret: name.clone(), scope, version }
         })
         .collect()
-}
-
-/// Plans of the repository may be out of date.
-pub(crate) async fn mark_pulls(conn: &mut Conn, repo: RepoId, now: Timestamp) -> Result<(), StoreError> {
-    for pull in pulls::open(conn, repo, None).await? {
-        for key in [Key::Pull(repo, pull), Key::Publish(repo, pull)] {
-            due::mark(conn, &key, &repo.to_string(), now, now).await?;
-        }
-    }
-    Ok(())
 }
 
 fn own(repo: RepoId) -> String {

@@ -36,6 +36,7 @@ pub use token::{Access, Grant, TokenError};
 pub use write::Written;
 
 use crate::seal::{Seal, SealError};
+use crate::server_secret::ServerSecretError;
 use crate::store::states::{StackRow, VersionRow};
 use crate::store::{Conn, Store, StoreError, states};
 
@@ -108,12 +109,12 @@ pub enum StateError {
         /// The lock that was named.
         id: String,
     },
-    /// The holder's run has no end yet.
-    #[error("{actor} holds the lock of {stack} and has not ended; cancel it instead")]
+    /// A run that works with it has no end yet.
+    #[error("{actor} works with the state of {stack} and has not ended; wait for it, or cancel it")]
     Running {
         /// Which stack.
         stack: StackName,
-        /// Whose lock it is.
+        /// Which run.
         actor: String,
     },
     /// What is imported does not follow what is there.
@@ -159,6 +160,16 @@ pub fn path(repo: RepoId, stack: &StackName) -> String {
         }
     }
     path
+}
+
+impl From<ServerSecretError> for StateError {
+    fn from(error: ServerSecretError) -> Self {
+        match error {
+            ServerSecretError::Store(error) => Self::Store(error),
+            ServerSecretError::Seal(error) => Self::Seal(error),
+            ServerSecretError::Random => Self::Random,
+        }
+    }
 }
 
 /// Where a version came from.
@@ -370,6 +381,19 @@ impl States {
         Ok(all)
     }
 
+    /// The stacks of a repository, by name.
+    pub async fn stacks_of(
+        &self,
+        repo: RepoId,
+    ) -> Result<Vec<(StackName, Result<StackState, StateError>)>, StateError> {
+        let mut tx = self.store.snapshot().await?;
+        let mut all = Vec::new();
+        for row in states::of_repo(&mut tx, repo).await? {
+            all.push((row.stack.clone(), stack_state(&mut tx, row).await));
+        }
+        Ok(all)
+    }
+
     /// The bytes of a version, verified.
     async fn content(&self, repo: RepoId, stack: &StackName, row: &VersionRow) -> Result<Bytes, StateError> {
         if row.binding != binding(repo, stack, row) {
@@ -472,4 +496,9 @@ fn version(row: VersionRow, head: Option<&str>) -> Version {
 async fn actor(conn: &mut Conn, run: RunId) -> Result<String, StoreError> {
     let row = crate::store::runs::by_id(conn, run).await?;
     Ok(row.map_or_else(|| format!("run {run}"), |row| format!("run {}", row.number)))
+}
+
+/// A stack in the audit log.
+fn stack_place(repo: RepoId, stack: &StackName) -> String {
+    format!("repo:{repo}/{stack}")
 }

@@ -6,10 +6,14 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use reconciler::seal::Seal;
 use reconciler::store::{Store, StoreError};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::keys::FileKeys;
 
 /// Keeps others out until it is dropped.
 #[derive(Debug)]
@@ -82,6 +86,26 @@ fn lock(path: &Path, what: &str) -> anyhow::Result<File> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())?;
     Ok(file)
+}
+
+/// Opens what a server keeps, beside it or without it: the database, and the keys.
+///
+/// # Errors
+/// No server of this version has run with these settings.
+pub async fn attach(data_dir: &Path, database: &SecretString) -> anyhow::Result<(Store, Seal)> {
+    let keys = data_dir.join("keys");
+    anyhow::ensure!(
+        keys.is_file(),
+        "no server has run with the data directory {}\n  do: give the settings of the server: --config FILE, or --data-dir DIR",
+        data_dir.display()
+    );
+    let url = database.expose_secret();
+    let store = Store::attach(url).await.map_err(|error| {
+        let place = sqlite_file(url).map_or_else(|| "PostgreSQL (database_url)".to_owned(), |path| path.display().to_string());
+        let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        anyhow::anyhow!("the database cannot be opened\n  {place}: {why}\n  do: give the settings of the server, and use its version")
+    })?;
+    Ok((store, Seal::new(Arc::new(FileKeys::open(&keys)?))))
 }
 
 /// Opens the database and brings its schema up to date.

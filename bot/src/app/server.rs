@@ -13,12 +13,15 @@ use axum::Router;
 use model::mask::Masker;
 use model::ports::{Blobs, Clock, Executor, ForgeRead, ForgeWrite, IacEngine, Ids, Source};
 use reconciler::blobs::DatabaseBlobs;
+use reconciler::desk::Desk;
 use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::Inbox;
 use reconciler::logs::Logs;
 use reconciler::seal::Seal;
+use reconciler::secrets::Secrets;
 use reconciler::states::States;
 use reconciler::store::Store;
+use reconciler::tokens::Tokens;
 use reconciler::views::Views;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -140,7 +143,7 @@ impl Server {
         let public_url = public_url.or_else(|| address.map(|it| format!("http://{it}"))).unwrap_or_default();
         let inbox = Inbox::new(store.clone(), clock.clone());
         let kept = Kept::new(&store, &seal, &clock, &ids);
-        let states = kept.states.clone();
+        let (states, desk) = (kept.states.clone(), kept.desk());
         let (stop, stopped) = watch::channel(false);
 
         let mut running = None;
@@ -164,7 +167,7 @@ impl Server {
         let mut serving = JoinSet::new();
         if let Some(http) = http {
             let pages = routes(&http, &store, seal, &public_url, inbox.clone(), clock.clone());
-            let router = pages.merge(web::state::router(states));
+            let router = pages.merge(web::state::router(states, desk.clone())).merge(web::api::router(desk));
             let mut stopped = stopped;
             let until = async move {
                 // An error is a server that is gone, which stops it too.
@@ -231,6 +234,12 @@ impl Kept {
         let blobs = Arc::new(DatabaseBlobs::new(store.clone(), seal.clone(), ids.clone(), clock.clone()));
         let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
         Self { store, seal, clock, ids, blobs, states }
+    }
+
+    fn desk(&self) -> Desk {
+        let secrets = Secrets::new(self.store.clone(), self.seal.clone(), self.clock.clone());
+        let tokens = Tokens::new(self.store.clone(), self.seal.clone(), self.clock.clone(), self.ids.clone());
+        Desk::new(self.store.clone(), self.states.clone(), secrets, tokens)
     }
 
     fn engine(self, work: Work, settings: EngineSettings) -> Engine {

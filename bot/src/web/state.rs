@@ -20,7 +20,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use md5::{Digest as _, Md5};
-use model::id::{RepoId, StackName};
+use model::id::{RepoId, RepoName, StackName};
+use reconciler::desk::{Desk, DeskError, TokensError};
 use reconciler::states::{Grant, Holder, LockError, LockRequest, StateError, States, TokenError, Written};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -32,9 +33,11 @@ const LOCK_LIMIT: usize = 64 << 10;
 /// A body that pauses for longer is cut off.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The route of `reconciler::states::path`: `/state/{repository id}/{stack}`.
-pub fn router(states: States) -> Router {
-    Router::new().route("/state/{repo}/{*stack}", any(serve)).with_state(states)
+/// The route of jobs, `/state/{repository id}/{stack}` as `reconciler::states::path` makes it; and that of people.
+pub fn router(states: States, desk: Desk) -> Router {
+    let of_jobs = Router::new().route("/state/{repo}/{*stack}", any(by_run)).with_state(states.clone());
+    let of_people = "/api/v1/repos/{owner}/{repo}/state/backend/{*stack}";
+    of_jobs.merge(Router::new().route(of_people, any(by_person)).with_state((states, desk)))
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,7 +47,7 @@ struct Asked {
     lock: Option<String>,
 }
 
-async fn serve(
+async fn by_run(
     State(states): State<States>,
     Path((repo, stack)): Path<(String, String)>,
     Query(asked): Query<Asked>,
@@ -52,17 +55,59 @@ async fn serve(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let grant = match authenticate(&states, &repo, &stack, &headers).await {
-        Ok(grant) => grant,
-        Err(refused) => return refused,
+    match authenticate(&states, &repo, &stack, &headers).await {
+        Ok(grant) => serve(&states, &grant, &method, asked, &headers, body).await,
+        Err(refused) => refused,
+    }
+}
+
+async fn by_person(
+    State((states, desk)): State<(States, Desk)>,
+    Path((owner, repo, stack)): Path<(String, String, String)>,
+    Query(asked): Query<Asked>,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    match of_person(&desk, &format!("{owner}/{repo}"), &stack, &headers).await {
+        Ok(grant) => serve(&states, &grant, &method, asked, &headers, body).await,
+        Err(refused) => refused,
+    }
+}
+
+/// The same with an API token as the password.
+async fn of_person(desk: &Desk, repo: &str, stack: &str, headers: &HeaderMap) -> Result<Grant, Response> {
+    let token = password(headers).ok_or_else(unauthorised)?;
+    let wrong = |error: &dyn std::fmt::Display| text(StatusCode::BAD_REQUEST, error);
+    let repo = RepoName::parse(repo).map_err(|error| wrong(&error))?;
+    let stack = StackName::parse(stack).map_err(|error| wrong(&error))?;
+    let granted = match desk.caller(&token).await {
+        Ok(caller) => desk.grant(&caller, &repo, &stack).await,
+        Err(error) => Err(error),
     };
+    granted.map_err(|error| match &error {
+        DeskError::Token(TokensError::Unknown | TokensError::Ended { .. })
+        | DeskError::Scope { .. }
+        | DeskError::NoRepository { .. } => text(StatusCode::FORBIDDEN, &error),
+        _ => broken(&error),
+    })
+}
+
+async fn serve(
+    states: &States,
+    grant: &Grant,
+    method: &Method,
+    asked: Asked,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
     let lock = asked.lock.as_deref();
     let answered = match method.as_str() {
-        "GET" => read(&states, &grant).await,
-        "POST" => write(&states, &grant, lock, &headers, body).await,
-        "DELETE" => remove(&states, &grant).await,
-        "LOCK" => take(&states, &grant, &headers, body).await,
-        "UNLOCK" => release(&states, &grant, &headers, body).await,
+        "GET" => read(states, grant).await,
+        "POST" => write(states, grant, lock, headers, body).await,
+        "DELETE" => remove(states, grant).await,
+        "LOCK" => take(states, grant, headers, body).await,
+        "UNLOCK" => release(states, grant, headers, body).await,
         _ => {
             let allowed = [(header::ALLOW, "GET, POST, DELETE, LOCK, UNLOCK")];
             Err((StatusCode::METHOD_NOT_ALLOWED, allowed, "a state knows GET, POST, DELETE, LOCK and UNLOCK\n")
@@ -74,10 +119,7 @@ async fn serve(
 
 /// Who asks: the password of Basic authentication is the token, whatever the user's name.
 async fn authenticate(states: &States, repo: &str, stack: &str, headers: &HeaderMap) -> Result<Grant, Response> {
-    let Some(token) = password(headers) else {
-        let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"BuildIt state\"")];
-        return Err((StatusCode::UNAUTHORIZED, ask, "a state needs a token as password\n").into_response());
-    };
+    let token = password(headers).ok_or_else(unauthorised)?;
     let unknown = || text(StatusCode::FORBIDDEN, &TokenError::Unknown);
     let repo = repo.parse().map(RepoId::new).map_err(|_| unknown())?;
     let stack = StackName::parse(stack).map_err(|_| unknown())?;
@@ -86,6 +128,11 @@ async fn authenticate(states: &States, repo: &str, stack: &str, headers: &Header
         Err(TokenError::Unknown) => Err(unknown()),
         Err(error) => Err(broken(&error)),
     }
+}
+
+fn unauthorised() -> Response {
+    let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"BuildIt state\"")];
+    (StatusCode::UNAUTHORIZED, ask, "a state needs a token as password\n").into_response()
 }
 
 fn password(headers: &HeaderMap) -> Option<String> {
@@ -172,7 +219,7 @@ async fn release(states: &States, grant: &Grant, headers: &HeaderMap, body: Body
 }
 
 /// All of a body, capped while it streams, and as its sender summed it.
-async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Response> {
+pub(super) async fn collect(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Response> {
     let large = || text(StatusCode::PAYLOAD_TOO_LARGE, &format!("more than {limit} bytes"));
     let length = headers.get(header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > limit) {
@@ -235,8 +282,10 @@ fn locked(error: LockError) -> Response {
         LockError::Held(holder) => held(&holder),
         LockError::ReadOnly => text(StatusCode::FORBIDDEN, &error),
         // The tools show nothing but a lock info of such an answer.
-        LockError::Over => (StatusCode::LOCKED, axum::Json(info(Map::new(), "", &error.to_string()))).into_response(),
-        LockError::Store(error) => broken(&error),
+        LockError::Over | LockError::Running(_) | LockError::Frozen(_) => {
+            (StatusCode::LOCKED, axum::Json(info(Map::new(), "", &error.to_string()))).into_response()
+        }
+        LockError::Store(_) | LockError::Seal(_) | LockError::Random => broken(&error),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one integration binary: the town tests drive the real server over HTTP, and
 //! `tidy` reads the source. One binary links once; every test file is a module of it.
 
+mod api;
 mod clone;
 mod explain;
 mod facts;

@@ -351,6 +351,13 @@ pub struct RepoName {
     name: String,
 }
 
+impl std::str::FromStr for RepoName {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        Self::parse(text)
+    }
+}
+
 impl RepoName {
     /// Takes `owner/name` of letters, digits, `-`, `_` and `.`.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {

@@ -6,8 +6,8 @@ use model::id::{InstallationId, PullNumber};
 
 use super::*;
 use crate::seal::tests::seal_with;
-use crate::store::db;
 use crate::store::tests::stores;
+use crate::store::{db, due};
 
 struct Manual(AtomicI64);
 impl Clock for Manual {

@@ -13,6 +13,7 @@ use super::judge::Verdict;
 use super::lock::must_be_free;
 use super::write::Draft;
 use super::{REMOVAL, StateError, States, Version, head_row, version};
+use crate::audit::Actor;
 use crate::store::states;
 use crate::store::states::{StackRow, VersionRow};
 
@@ -66,7 +67,7 @@ impl States {
         repo: RepoId,
         stack: &StackName,
         number: i64,
-        actor: &str,
+        by: &Actor,
     ) -> Result<Version, StateError> {
         let (row, head) = self.find_version(repo, stack, number).await?;
         let unfit = |why| StateError::Unfit { stack: stack.clone(), number, why };
@@ -79,7 +80,7 @@ impl States {
         if head.as_deref() == Some(row.id.as_str()) {
             return Err(unfit("is the state already"));
         }
-        self.again(repo, stack, &row, "rollback", actor).await
+        self.again(repo, stack, &row, ("rollback", "state.rollback"), by).await
     }
 
     /// Makes a refused version the state.
@@ -88,14 +89,14 @@ impl States {
         repo: RepoId,
         stack: &StackName,
         number: i64,
-        actor: &str,
+        by: &Actor,
     ) -> Result<Version, StateError> {
         let (row, _) = self.find_version(repo, stack, number).await?;
         if row.kind != "orphan" {
             let why = "was the state once; roll back to it instead";
             return Err(StateError::Unfit { stack: stack.clone(), number, why });
         }
-        self.again(repo, stack, &row, "promote", actor).await
+        self.again(repo, stack, &row, ("promote", "state.promote"), by).await
     }
 
     /// Brings a state in from elsewhere.
@@ -105,10 +106,10 @@ impl States {
         stack: &StackName,
         body: Bytes,
         how: Import,
-        actor: &str,
+        by: &Actor,
     ) -> Result<Version, StateError> {
         let mut document = Document::read(&body)?;
-        let mut draft = Draft::new(document.clone(), body.clone(), "import", actor.to_owned());
+        let mut draft = Draft::by(document.clone(), body.clone(), "import", by, "state.import");
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, repo, stack).await?;
         must_be_free(&mut tx, &row).await?;
@@ -129,7 +130,7 @@ impl States {
             }
             document.serial = highest.checked_add(1).ok_or(DocumentError::Serial)?;
             let body = Bytes::from(document::with_serial(&body, document.serial)?);
-            draft = Draft::new(document, body, "import", actor.to_owned());
+            draft = Draft::by(document, body, "import", by, "state.import");
         }
         self.replace(repo, stack, row.head, draft).await
     }
@@ -156,8 +157,8 @@ impl States {
         repo: RepoId,
         stack: &StackName,
         old: &VersionRow,
-        origin: &'static str,
-        actor: &str,
+        (origin, deed): (&'static str, &'static str),
+        by: &Actor,
     ) -> Result<Version, StateError> {
         let bytes = self.content(repo, stack, old).await?;
         let mut conn = self.store.read().await?;
@@ -173,7 +174,7 @@ impl States {
             document.serial = highest.checked_add(1).ok_or(DocumentError::Serial)?;
             body = Bytes::from(document::with_serial(&body, document.serial)?);
         }
-        let draft = Draft { source: Some(old.number), ..Draft::new(document, body, origin, actor.to_owned()) };
+        let draft = Draft { source: Some(old.number), ..Draft::by(document, body, origin, by, deed) };
         self.replace(repo, stack, row.head, draft).await
     }
 

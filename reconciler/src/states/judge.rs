@@ -7,15 +7,47 @@ use model::id::RunId;
 
 use super::REMOVAL;
 use super::document::Document;
-use crate::store::states::{StackRow, VersionRow};
+use crate::audit::Actor;
+use crate::store::states::{LockRow, StackRow, VersionRow};
+
+/// Who writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer<'a> {
+    /// A run.
+    Run {
+        run: RunId,
+        /// Of its apply.
+        epoch: i64,
+        /// Has its token ended?
+        ended: bool,
+    },
+    /// A person. No apply is granted while a person holds the lock, so that the lock alone is the turn.
+    Person(&'a Actor),
+}
+
+impl Writer<'_> {
+    /// Does it come after the end of its run, or of its turn?
+    pub(super) fn late(&self, stack: &StackRow) -> Option<Refusal> {
+        match self {
+            Self::Run { ended: true, .. } => Some(Refusal::Ended),
+            Self::Run { epoch, .. } if *epoch != stack.epoch => Some(Refusal::OldEpoch),
+            Self::Run { .. } | Self::Person(_) => None,
+        }
+    }
+
+    /// Is the lock its own?
+    pub(super) fn holds(&self, lock: &LockRow) -> bool {
+        match self {
+            Self::Run { run, .. } => lock.run == Some(*run),
+            Self::Person(actor) => lock.run.is_none() && lock.token.as_deref() == actor.token_id(),
+        }
+    }
+}
 
 /// A write, without its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offer<'a> {
-    pub(super) run: RunId,
-    pub(super) epoch: i64,
-    /// Has the run's token ended?
-    pub(super) ended: bool,
+    pub(super) writer: Writer<'a>,
     /// The lock that the client names.
     pub(super) lock: Option<&'a str>,
     pub(super) document: &'a Document,
@@ -94,12 +126,12 @@ pub(super) fn judge(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRo
 }
 
 fn refusal(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRow>) -> Option<Refusal> {
-    if let Some(refusal) = late(offer.ended, offer.epoch, stack) {
+    if let Some(refusal) = offer.writer.late(stack) {
         return Some(refusal);
     }
     match (&stack.lock, offer.lock) {
         (None, _) | (_, None) => return Some(Refusal::NotLocked),
-        (Some(held), Some(named)) if held.id != named || held.run != Some(offer.run) => {
+        (Some(held), Some(named)) if held.id != named || !offer.writer.holds(held) => {
             return Some(Refusal::OtherLock { holder: held.id.clone() });
         }
         (Some(_), Some(_)) => {}
@@ -117,21 +149,13 @@ fn refusal(offer: &Offer<'_>, stack: &StackRow, head: Option<&VersionRow>) -> Op
     (document.serial == head.serial).then_some(Refusal::SerialTaken { serial: head.serial })
 }
 
-/// Does it come after the end of its run, or of its turn?
-fn late(ended: bool, epoch: i64, stack: &StackRow) -> Option<Refusal> {
-    if ended {
-        return Some(Refusal::Ended);
-    }
-    (epoch != stack.epoch).then_some(Refusal::OldEpoch)
-}
-
-/// Why the state cannot be removed now by this run.
-pub(super) fn removal(run: RunId, ended: bool, epoch: i64, stack: &StackRow) -> Option<Refusal> {
-    if let Some(refusal) = late(ended, epoch, stack) {
+/// Why the state cannot be removed now by this writer.
+pub(super) fn removal(writer: Writer<'_>, stack: &StackRow) -> Option<Refusal> {
+    if let Some(refusal) = writer.late(stack) {
         return Some(refusal);
     }
     match &stack.lock {
-        Some(held) if held.run == Some(run) => None,
+        Some(held) if writer.holds(held) => None,
         Some(held) => Some(Refusal::OtherLock { holder: held.id.clone() }),
         None => Some(Refusal::NotLocked),
     }

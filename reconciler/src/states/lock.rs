@@ -9,9 +9,13 @@ use model::id::{RepoId, RunId, StackName};
 use model::time::Timestamp;
 use serde::Deserialize;
 
-use super::{Access, DocumentError, Grant, StateError, States, actor};
+use super::judge::Writer;
+use super::{DocumentError, Grant, StateError, States, actor, stack_place};
+use crate::audit::{self, Actor, Entry};
+use crate::seal::SealError;
+use crate::server_secret::ServerSecretError;
 use crate::store::states::{LockRow, StackRow};
-use crate::store::{Conn, StoreError, runs, states};
+use crate::store::{Conn, StoreError, Tx, api_tokens, gates, runs, states};
 
 /// Lock ids of terraform are UUIDs.
 const LONGEST_ID: usize = 200;
@@ -92,16 +96,39 @@ pub enum LockError {
     /// Another holds the lock.
     #[error("the state is locked by {0}")]
     Held(Box<Holder>),
+    /// A run works with the state, and has not ended.
+    #[error("{0} works with the state and has not ended; wait for it, or cancel it")]
+    Running(String),
+    /// Nobody may change it now.
+    #[error("the state is frozen: {0}")]
+    Frozen(String),
+    /// The key of the audit log cannot be had.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The machine gives no random bytes.
+    #[error("this machine gives no random bytes")]
+    Random,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl From<ServerSecretError> for LockError {
+    fn from(error: ServerSecretError) -> Self {
+        match error {
+            ServerSecretError::Store(error) => Self::Store(error),
+            ServerSecretError::Seal(error) => Self::Seal(error),
+            ServerSecretError::Random => Self::Random,
+        }
+    }
+}
+
 pub(super) async fn holder(conn: &mut Conn, lock: &LockRow) -> Result<Holder, StoreError> {
     let info: Info = serde_json::from_str(&lock.info).unwrap_or_default();
-    let actor = match lock.run {
-        Some(run) => actor(conn, run).await?,
-        None => "another client".to_owned(),
+    let actor = match (lock.run, &lock.token) {
+        (Some(run), _) => actor(conn, run).await?,
+        (None, Some(token)) => person(conn, token).await?,
+        (None, None) => "another client".to_owned(),
     };
     Ok(Holder {
         id: lock.id.clone(),
@@ -114,67 +141,105 @@ pub(super) async fn holder(conn: &mut Conn, lock: &LockRow) -> Result<Holder, St
     })
 }
 
+/// Whose API token it is, in words.
+async fn person(conn: &mut Conn, token: &str) -> Result<String, StoreError> {
+    let row = api_tokens::by_id(conn, token).await?;
+    Ok(row.map_or_else(|| format!("token {token}"), |row| format!("{} (token {})", row.owner, row.name)))
+}
+
 impl States {
-    /// Takes the lock, or finds that the same run has it under the same id.
+    /// Takes the lock, or finds that the same client has it under the same id.
     pub async fn lock(&self, grant: &Grant, request: &LockRequest) -> Result<(), LockError> {
-        let Access::Write { epoch } = grant.access else { return Err(LockError::ReadOnly) };
+        let writer = grant.writer().ok_or(LockError::ReadOnly)?;
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, grant.repo, &grant.stack).await?;
         if let Some(held) = &row.lock {
-            let same = held.id == request.id && held.run == Some(grant.run);
+            let same = held.id == request.id && writer.holds(held);
             return if same { Ok(()) } else { Err(LockError::Held(Box::new(holder(&mut tx, held).await?))) };
         }
-        if grant.ended || epoch != row.epoch {
+        if writer.late(&row).is_some() {
             return Err(LockError::Over);
         }
         let (id, info) = (request.id.clone(), request.info.clone());
-        let lock = LockRow { id, info, run: Some(grant.run), at: self.clock.now() };
+        let mut lock = LockRow { id, info, run: None, token: None, at: self.clock.now() };
+        match writer {
+            Writer::Run { run, .. } => lock.run = Some(run),
+            Writer::Person(by) => {
+                may_work(&mut tx, &row).await?;
+                lock.token = by.token_id().map(str::to_owned);
+                self.told(&mut tx, grant, by, "state.lock", format!("lock {}", lock.id)).await?;
+            }
+        }
         states::lock(&mut tx, grant.repo, &grant.stack, &lock).await?;
         Ok(tx.commit().await.map_err(StoreError::from)?)
     }
 
-    /// Releases the lock that the run holds under this id (`None`: whichever it holds), or finds that it was released.
+    /// Releases the lock that the client holds under this id (`None`: whichever it holds), or finds that it was
+    /// released. A person who names another's lock, or none, forces it: that is all that `force-unlock` sends.
     pub async fn unlock(&self, grant: &Grant, id: Option<&str>) -> Result<(), LockError> {
-        if grant.access == Access::Read {
-            return Err(LockError::ReadOnly);
-        }
-        if grant.ended {
+        let writer = grant.writer().ok_or(LockError::ReadOnly)?;
+        if matches!(writer, Writer::Run { ended: true, .. }) {
             return Err(LockError::Over);
         }
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, grant.repo, &grant.stack).await?;
-        match &row.lock {
-            Some(held) if id.is_none_or(|id| held.id == id) && held.run == Some(grant.run) => {
+        let named = |held: &LockRow| id.is_none_or(|id| held.id == id);
+        match (&row.lock, writer) {
+            (Some(held), _) if named(held) && writer.holds(held) => {
                 states::unlock(&mut tx, grant.repo, &grant.stack).await?;
+                if let Writer::Person(by) = writer {
+                    self.told(&mut tx, grant, by, "state.unlock", format!("lock {}", held.id)).await?;
+                }
                 Ok(tx.commit().await.map_err(StoreError::from)?)
             }
-            None => Ok(()),
-            Some(_) if id.is_some() && row.released.as_deref() == id => Ok(()),
-            Some(held) => Err(LockError::Held(Box::new(holder(&mut tx, held).await?))),
+            (None, _) => Ok(()),
+            (Some(held), Writer::Person(by)) if named(held) => {
+                let held = held.clone();
+                self.force(tx, &row, &held, by).await.map(drop)
+            }
+            (Some(_), _) if id.is_some() && row.released.as_deref() == id => Ok(()),
+            (Some(held), _) => Err(LockError::Held(Box::new(holder(&mut tx, held).await?))),
         }
     }
 
     /// Ends the lock of that id for its holder, whose run has an end, and makes the epoch grow, so that whatever of
     /// the holder is still alive changes nothing any more. Gives who it was.
-    pub async fn force_unlock(&self, repo: RepoId, stack: &StackName, id: &str) -> Result<Holder, StateError> {
+    pub async fn force_unlock(
+        &self,
+        repo: RepoId,
+        stack: &StackName,
+        id: &str,
+        by: &Actor,
+    ) -> Result<Holder, StateError> {
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, repo, stack).await?;
         let not_held = || StateError::NotHeld { stack: stack.clone(), id: id.to_owned() };
-        let held = row.lock.as_ref().filter(|held| held.id == id).ok_or_else(not_held)?;
+        let held = row.lock.clone().filter(|held| held.id == id).ok_or_else(not_held)?;
+        self.force(tx, &row, &held, by).await.map_err(|error| match error {
+            LockError::Running(actor) => StateError::Running { stack: stack.clone(), actor },
+            LockError::Store(error) => StateError::Store(error),
+            LockError::Seal(error) => StateError::Seal(error),
+            LockError::Random => StateError::Random,
+            LockError::ReadOnly | LockError::Over | LockError::Held(_) | LockError::Frozen(_) => not_held(),
+        })
+    }
+
+    async fn force(&self, mut tx: Tx, row: &StackRow, held: &LockRow, by: &Actor) -> Result<Holder, LockError> {
         let holder = holder(&mut tx, held).await?;
         if let Some(run) = held.run
             && runs::by_id(&mut tx, run).await?.is_some_and(|run| !run.state.is_terminal())
         {
-            return Err(StateError::Running { stack: stack.clone(), actor: holder.actor });
+            return Err(LockError::Running(holder.actor));
         }
-        states::unlock(&mut tx, repo, stack).await?;
-        Self::grant_epoch(&mut tx, repo, stack).await?;
+        states::unlock(&mut tx, row.repo, &row.stack).await?;
+        Self::grant_epoch(&mut tx, row.repo, &row.stack).await?;
+        let (place, detail) = (stack_place(row.repo, &row.stack), format!("lock {} of {}", held.id, holder.actor));
+        let entry = Entry { actor: by, action: "state.force-unlock", place, detail };
+        audit::note(&mut tx, &self.seal, self.clock.now(), entry).await?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(holder)
     }
-}
 
-impl States {
     /// Breaks the lock of that id within the transaction of the caller, who has seen that its run has ended; from its
     /// commit on, no apply that was granted before changes the state. Another lock stays.
     pub async fn break_lock(conn: &mut Conn, repo: RepoId, stack: &StackName, id: &str) -> Result<(), StoreError> {
@@ -185,15 +250,40 @@ impl States {
         }
         Ok(())
     }
+
+    async fn told(
+        &self,
+        conn: &mut Conn,
+        grant: &Grant,
+        by: &Actor,
+        action: &'static str,
+        detail: String,
+    ) -> Result<(), LockError> {
+        let entry = Entry { actor: by, action, place: stack_place(grant.repo, &grant.stack), detail };
+        Ok(audit::note(conn, &self.seal, self.clock.now(), entry).await?)
+    }
 }
 
-/// Nobody may hold the lock.
-pub(super) async fn must_be_free(conn: &mut Conn, row: &StackRow) -> Result<(), StateError> {
-    match &row.lock {
+/// May a person work with the state now: is nothing frozen, and does no apply run?
+async fn may_work(conn: &mut Conn, row: &StackRow) -> Result<(), LockError> {
+    if let Some(why) = gates::freeze(conn, row.repo).await?.or_else(|| row.frozen.as_ref().map(|(why, _)| why.clone()))
+    {
+        return Err(LockError::Frozen(why));
+    }
+    match runs::applying(conn, row.repo, &row.stack).await? {
+        Some(run) => Err(LockError::Running(format!("run {run}"))),
         None => Ok(()),
-        Some(held) => {
-            let holder = Box::new(holder(conn, held).await?);
-            Err(StateError::Locked { stack: row.stack.clone(), holder })
-        }
+    }
+}
+
+/// Nobody may hold the lock or be about to take it.
+pub(super) async fn must_be_free(conn: &mut Conn, row: &StackRow) -> Result<(), StateError> {
+    if let Some(held) = &row.lock {
+        let holder = Box::new(holder(conn, held).await?);
+        return Err(StateError::Locked { stack: row.stack.clone(), holder });
+    }
+    match runs::applying(conn, row.repo, &row.stack).await? {
+        Some(run) => Err(StateError::Running { stack: row.stack.clone(), actor: format!("run {run}") }),
+        None => Ok(()),
     }
 }

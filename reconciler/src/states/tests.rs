@@ -1,6 +1,7 @@
 //! States on both databases: writes, locks, tokens, history, tampering.
 
 mod history;
+mod people;
 mod tampering;
 mod writes;
 
@@ -13,6 +14,7 @@ use uuid::Uuid;
 
 use super::document::Document;
 use super::*;
+use crate::audit::Actor;
 use crate::blobs::DatabaseBlobs;
 use crate::seal::tests::seal_with;
 use crate::store::db;
@@ -61,6 +63,10 @@ pub(super) fn net() -> StackName {
 
 pub(super) fn run(number: u128) -> RunId {
     RunId::new(Uuid::from_u128(number))
+}
+
+pub(super) fn ana() -> Actor {
+    Actor { name: "ana".to_owned(), token: Some(("t-ana".to_owned(), "laptop".to_owned())) }
 }
 
 /// A state of the lineage `l` with something in it.

@@ -9,14 +9,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::id::{RepoId, RunId, StackName};
 use model::time::Timestamp;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::{digest, hmac};
 use secrecy::SecretString;
-use secrecy::zeroize::Zeroizing;
 
+use super::judge::Writer;
 use super::{StateError, States};
+use crate::audit::Actor;
+use crate::server_secret;
 use crate::store::states::TokenRow;
-use crate::store::{Conn, StoreError, due, states};
+use crate::store::{Conn, StoreError, states};
 
 /// The setting that holds the secret, sealed, hexadecimal.
 const SECRET: &str = "state-secret";
@@ -37,18 +38,33 @@ pub enum Access {
     },
 }
 
-/// A token that was shown and is good for this stack.
+/// Who may work with a stack's state, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    pub(super) run: RunId,
+    pub(super) client: Client,
     pub(super) repo: RepoId,
     pub(super) stack: StackName,
-    pub(super) access: Access,
-    /// The run has an end: what it writes is kept beside the heads.
-    pub(super) ended: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Client {
+    /// A run, by a token of its own.
+    Run {
+        run: RunId,
+        access: Access,
+        /// The run has an end: what it writes is kept beside the heads.
+        ended: bool,
+    },
+    /// A person, by an API token that was found good for this.
+    Person { actor: Actor, writes: bool },
 }
 
 impl Grant {
+    /// Of a person who was authorised.
+    pub(crate) fn person(repo: RepoId, stack: StackName, actor: Actor, writes: bool) -> Self {
+        Self { client: Client::Person { actor, writes }, repo, stack }
+    }
+
     /// The repository.
     pub fn repo(&self) -> RepoId {
         self.repo
@@ -61,7 +77,18 @@ impl Grant {
 
     /// May it read the state now?
     pub fn may_read(&self) -> bool {
-        !self.ended
+        !matches!(self.client, Client::Run { ended: true, .. })
+    }
+
+    /// As one who writes; `None`: it only reads.
+    pub(super) fn writer(&self) -> Option<Writer<'_>> {
+        match &self.client {
+            Client::Run { run, access: Access::Write { epoch }, ended } => {
+                Some(Writer::Run { run: *run, epoch: *epoch, ended: *ended })
+            }
+            Client::Person { actor, writes: true } => Some(Writer::Person(actor)),
+            Client::Run { access: Access::Read, .. } | Client::Person { writes: false, .. } => None,
+        }
     }
 }
 
@@ -87,10 +114,7 @@ impl States {
         stack: &StackName,
         access: Access,
     ) -> Result<SecretString, StateError> {
-        let secret = match self.secret(conn).await? {
-            Some(secret) => secret,
-            None => self.make_secret(conn).await?,
-        };
+        let secret = server_secret::find_or_make(conn, &self.seal, SECRET).await?;
         let epoch = match access {
             Access::Read => None,
             Access::Write { epoch } => Some(epoch),
@@ -120,7 +144,7 @@ impl States {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let secret = self.secret(&mut conn).await?.ok_or(StoreError::NoRow)?;
+        let secret = server_secret::find(&mut conn, &self.seal, SECRET).await?.ok_or(StoreError::NoRow)?;
         Ok(rows.iter().map(|row| SecretString::from(derive(&secret, &row.nonce))).collect())
     }
 
@@ -135,22 +159,8 @@ impl States {
         if (row.repo, &row.stack) != (repo, stack) || row.ended_at.is_some_and(is_over) {
             return Err(TokenError::Unknown);
         }
-        Ok(Grant { run: row.run, repo, stack: row.stack, access, ended: row.ended_at.is_some() })
-    }
-
-    async fn secret(&self, conn: &mut Conn) -> Result<Option<Zeroizing<Vec<u8>>>, StateError> {
-        let Some(sealed) = due::setting(conn, SECRET).await? else { return Ok(None) };
-        let sealed = hex::decode(sealed).map_err(|error| StoreError::Unreadable { what: error.to_string() })?;
-        Ok(Some(Zeroizing::new(self.seal.open(SECRET, &sealed)?)))
-    }
-
-    async fn make_secret(&self, conn: &mut Conn) -> Result<Zeroizing<Vec<u8>>, StateError> {
-        let mut fresh = Zeroizing::new([0_u8; 32]);
-        SystemRandom::new().fill(fresh.as_mut_slice()).map_err(|_| StateError::Random)?;
-        let sealed = self.seal.seal(SECRET, fresh.as_slice())?;
-        due::set_setting(conn, SECRET, &hex::encode(sealed)).await?;
-        // Another may have been first.
-        Ok(self.secret(conn).await?.ok_or(StoreError::NoRow)?)
+        let client = Client::Run { run: row.run, access, ended: row.ended_at.is_some() };
+        Ok(Grant { client, repo, stack: row.stack })
     }
 }
 

@@ -10,14 +10,15 @@ use model::id::{RepoId, RunId, StackName};
 use ring::digest;
 
 use super::document::Document;
-use super::judge::{self, Offer, Refusal, Verdict, judge};
+use super::judge::{self, Offer, Refusal, Verdict, Writer, judge};
 use super::{
-    Access, Grant, REMOVAL, StateError, States, Version, actor, binding, blob_key, head_row, state_row, version,
+    Grant, REMOVAL, StateError, States, Version, actor, binding, blob_key, head_row, stack_place, state_row, version,
 };
+use crate::audit::{self, Actor, Entry};
 use crate::store::states::{StackRow, VersionRow};
-use crate::store::{Conn, StoreError, states};
+use crate::store::{Conn, StoreError, pulls, states};
 
-/// Refused versions that are kept of one run on one stack.
+/// Refused versions that are kept of one run, or of one person's token, on one stack.
 const MOST_ORPHANS: usize = 20;
 /// Tries while others write between our steps: each that fails is a new head of theirs.
 const ROUNDS: usize = 32;
@@ -48,12 +49,41 @@ pub(super) struct Draft {
     pub(super) source: Option<i64>,
     pub(super) run: Option<(RunId, i64)>,
     pub(super) actor: String,
+    /// The person whose deed it is, and what that is called in the audit log.
+    pub(super) deed: Option<(Actor, &'static str)>,
 }
 
 impl Draft {
     pub(super) fn new(document: Document, body: Bytes, origin: &'static str, actor: String) -> Self {
         let digest = hex::encode(digest::digest(&digest::SHA256, &body).as_ref());
-        Self { document, digest, body, origin, source: None, run: None, actor }
+        Self { document, digest, body, origin, source: None, run: None, actor, deed: None }
+    }
+
+    /// The id of the API token that it was shown by.
+    fn token(&self) -> Option<&str> {
+        self.deed.as_ref().and_then(|(actor, _)| actor.token_id())
+    }
+
+    /// Of a person.
+    pub(super) fn by(document: Document, body: Bytes, origin: &'static str, by: &Actor, deed: &'static str) -> Self {
+        Self { deed: Some((by.clone(), deed)), ..Self::new(document, body, origin, by.to_string()) }
+    }
+
+    /// Of whoever may write.
+    async fn of(
+        conn: &mut Conn,
+        writer: Writer<'_>,
+        document: Document,
+        body: Bytes,
+        origin: &'static str,
+    ) -> Result<Self, StoreError> {
+        Ok(match writer {
+            Writer::Run { run, epoch, .. } => {
+                let actor = actor(conn, run).await?;
+                Self { run: Some((run, epoch)), ..Self::new(document, body, origin, actor) }
+            }
+            Writer::Person(by) => Self::by(document, body, origin, by, "state.write"),
+        })
     }
 }
 
@@ -75,12 +105,10 @@ pub(super) type Judge<'a> = dyn Fn(&StackRow, Option<&VersionRow>) -> Verdict + 
 impl States {
     /// Writes the state as a run: it becomes the head, is it already, or is kept beside with the reason.
     pub async fn write(&self, grant: &Grant, lock: Option<&str>, body: Bytes) -> Result<Written, StateError> {
-        let Access::Write { epoch } = grant.access else { return Err(StateError::ReadOnly) };
+        let writer = grant.writer().ok_or(StateError::ReadOnly)?;
         let document = Document::read(&body)?;
-        let actor = actor(&mut *self.store.read().await?, grant.run).await?;
-        let draft = Draft { run: Some((grant.run, epoch)), ..Draft::new(document, body, "write", actor) };
-        let offer =
-            Offer { run: grant.run, epoch, ended: grant.ended, lock, document: &draft.document, digest: &draft.digest };
+        let draft = Draft::of(&mut *self.store.read().await?, writer, document, body, "write").await?;
+        let offer = Offer { writer, lock, document: &draft.document, digest: &draft.digest };
         let judge = |stack: &StackRow, head: Option<&VersionRow>| judge(&offer, stack, head);
         let (row, refusal) = self.keep(grant.repo, &grant.stack, &draft, &judge).await?;
         let id = row.id.clone();
@@ -112,21 +140,20 @@ impl States {
 
     /// Says as a run that there is no state any more. Its versions stay, and one of them can be brought back.
     pub async fn remove(&self, grant: &Grant) -> Result<(), StateError> {
-        let Access::Write { epoch } = grant.access else { return Err(StateError::ReadOnly) };
+        let writer = grant.writer().ok_or(StateError::ReadOnly)?;
         let (repo, stack) = (grant.repo, &grant.stack);
         let mut tx = self.store.write().await?;
         let row = states::hold(&mut tx, repo, stack).await?;
         let head = state_row(&mut tx, &row).await?;
-        let actor = actor(&mut tx, grant.run).await?;
         drop(tx);
         let Some(head) = head else { return Ok(()) };
-        let refusal = |row: &StackRow| judge::removal(grant.run, grant.ended, epoch, row);
+        let refusal = |row: &StackRow| judge::removal(writer, row);
         if let Some(refusal) = refusal(&row) {
             return Err(StateError::Conflict { stack: stack.clone(), why: refusal.to_string() });
         }
         // The serial is taken already: what follows in this lineage is above it.
         let document = Document { lineage: head.lineage, serial: head.serial, encrypted: false, tool: None };
-        let draft = Draft { run: Some((grant.run, epoch)), ..Draft::new(document, Bytes::new(), REMOVAL, actor) };
+        let draft = Draft::of(&mut *self.store.read().await?, writer, document, Bytes::new(), REMOVAL).await?;
         let unmoved = |now: &StackRow, _: Option<&VersionRow>| match now.head == row.head && refusal(now).is_none() {
             true => Verdict::Accept,
             false => Verdict::Moved,
@@ -147,7 +174,7 @@ impl States {
             let mut step = self.begin(repo, stack, draft, judge).await?;
             if let Step::Waiting(row) = step {
                 self.blobs.put(&blob_key(&row), draft.body.clone()).await?;
-                step = self.settle(repo, stack, *row, judge).await?;
+                step = self.settle(repo, stack, *row, draft, judge).await?;
             }
             match step {
                 Step::Done(row, refusal) => return Ok((*row, refusal)),
@@ -208,6 +235,7 @@ impl States {
             source: draft.source,
             run: draft.run.map(|(run, _)| run),
             epoch: draft.run.map(|(_, epoch)| epoch),
+            token: draft.token().map(str::to_owned),
             actor: draft.actor.clone(),
             refused: None,
             created_at: now,
@@ -221,6 +249,7 @@ impl States {
         repo: RepoId,
         stack: &StackName,
         mut waiting: VersionRow,
+        draft: &Draft,
         judge: &Judge<'_>,
     ) -> Result<Step, StateError> {
         let mut tx = self.store.write().await?;
@@ -231,14 +260,17 @@ impl States {
             (Verdict::Accept, _) if before == waiting.previous => {
                 states::accept(&mut tx, repo, stack, &waiting.id).await?;
                 waiting.kind = "accepted".to_owned();
+                self.note(&mut tx, repo, stack, draft, &waiting).await?;
                 tx.commit().await.map_err(StoreError::from)?;
+                self.store.wake();
                 return Ok(Step::Done(Box::new(waiting), None));
             }
             (Verdict::Refuse(refusal), _) => {
                 let why = refusal.to_string();
                 states::set_orphan(&mut tx, &waiting.id, &why).await?;
-                tx.commit().await.map_err(StoreError::from)?;
                 (waiting.kind, waiting.refused) = ("orphan".to_owned(), Some(why));
+                self.note(&mut tx, repo, stack, draft, &waiting).await?;
+                tx.commit().await.map_err(StoreError::from)?;
                 return Ok(Step::Done(Box::new(waiting), Some(refusal)));
             }
             (Verdict::Same, Some(head)) => Step::Done(Box::new(head), None),
@@ -250,6 +282,31 @@ impl States {
         Ok(step)
     }
 
+    /// Notes what a person did, and makes the plans that were made on the state before look again.
+    async fn note(
+        &self,
+        conn: &mut Conn,
+        repo: RepoId,
+        stack: &StackName,
+        draft: &Draft,
+        row: &VersionRow,
+    ) -> Result<(), StateError> {
+        let Some((actor, action)) = &draft.deed else { return Ok(()) };
+        let now = self.clock.now();
+        let mut detail = format!("version {}, serial {}", row.number, row.serial);
+        match (&row.refused, row.source) {
+            (Some(why), _) => detail.push_str(&format!("; refused and kept beside: {why}")),
+            (None, Some(source)) => detail.push_str(&format!(", from version {source}")),
+            (None, None) => {}
+        }
+        let entry = Entry { actor, action, place: stack_place(repo, stack), detail };
+        audit::note(conn, &self.seal, now, entry).await?;
+        if row.kind == "accepted" {
+            pulls::mark_open(conn, repo, now).await?;
+        }
+        Ok(())
+    }
+
     /// Removes the bytes of a row that waits, then the row.
     async fn forget(&self, row: &VersionRow) -> Result<(), StateError> {
         self.blobs.delete(&blob_key(row)).await?;
@@ -259,10 +316,13 @@ impl States {
     }
 }
 
-/// The same content of the same run, refused before; an error when no more may be kept of it.
+/// The same content of the same client, refused before; an error when no more may be kept of it.
 async fn kept_before(conn: &mut Conn, stack: &StackRow, draft: &Draft) -> Result<Option<VersionRow>, StateError> {
-    let Some((run, _)) = draft.run else { return Ok(None) };
-    let orphans = states::orphans(conn, stack.repo, &stack.stack, run).await?;
+    let orphans = match (draft.run, draft.token()) {
+        (Some((run, _)), _) => states::orphans(conn, stack.repo, &stack.stack, run).await?,
+        (None, Some(token)) => states::orphans_of_token(conn, stack.repo, &stack.stack, token).await?,
+        (None, None) => return Ok(None),
+    };
     let count = orphans.len();
     match orphans.into_iter().find(|it| it.digest == draft.digest) {
         None if count >= MOST_ORPHANS => Err(StateError::TooManyOrphans { count }),

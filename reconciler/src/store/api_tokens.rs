@@ -52,6 +52,11 @@ pub(crate) async fn by_hash(conn: &mut Conn, hash: &str) -> Result<Option<ApiTok
     db::optional(conn, select!("where hash=$1").bind(hash.to_owned())).await?.as_ref().map(read).transpose()
 }
 
+/// The token of that id.
+pub(crate) async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<ApiTokenRow>, StoreError> {
+    db::optional(conn, select!("where id=$1").bind(id.to_owned())).await?.as_ref().map(read).transpose()
+}
+
 /// All tokens, the oldest first.
 pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<ApiTokenRow>, StoreError> {
     db::all(conn, select!("order by created_at, id")).await?.iter().map(read).collect()

@@ -45,3 +45,11 @@ pub(super) async fn run(conn: &mut AnyConnection) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+/// Is the schema exactly the one of this version?
+pub(super) async fn is_done(conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    // Without the table nothing was ever done.
+    let Ok(done) = db::all(conn, sql("select step from migrations order by step")).await else { return Ok(false) };
+    let done = done.iter().map(|row| db::int(row, "step")).collect::<Result<Vec<_>, _>>()?;
+    Ok(done.iter().eq(STEPS.iter().map(|(step, _)| step)))
+}

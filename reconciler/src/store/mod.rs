@@ -43,6 +43,9 @@ pub enum StoreError {
         /// Its number.
         step: i64,
     },
+    /// The database was not written by this version.
+    #[error("the database has not the schema of this version; start this version of the server once")]
+    Unlike,
     /// A row that must be there is not: a bug.
     #[error("a row that must be there is not")]
     NoRow,
@@ -76,13 +79,31 @@ impl Store {
     /// Opens `sqlite://PATH` (created when it is absent) or `postgres://…` and brings the schema up to date.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         sqlx::any::install_default_drivers();
+        let store = Self::connect(url, "rwc").await?;
+        let mut tx = store.serial().await?;
+        migrate::run(&mut tx).await?;
+        tx.commit().await?;
+        Ok(store)
+    }
+
+    /// Opens a database that a server of this version made, beside it or without it; changes no schema.
+    pub async fn attach(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let store = Self::connect(url, "rw").await?;
+        let mut conn = store.read().await?;
+        let is_ours = migrate::is_done(&mut conn).await?;
+        drop(conn);
+        if is_ours { Ok(store) } else { Err(StoreError::Unlike) }
+    }
+
+    async fn connect(url: &str, mode: &str) -> Result<Self, StoreError> {
         let dialect = Dialect::of(url)?;
         let (write, read) = match dialect {
             Dialect::Sqlite => {
                 let separator = if url.contains('?') { '&' } else { '?' };
-                let create = format!("{url}{separator}mode=rwc");
-                let write = dialect.pool(1, true).connect(&create).await?;
-                let read = dialect.pool(4, false).connect(&create).await?;
+                let url = format!("{url}{separator}mode={mode}");
+                let write = dialect.pool(1, true).connect(&url).await?;
+                let read = dialect.pool(4, false).connect(&url).await?;
                 (write, read)
             }
             Dialect::Postgres => {
@@ -92,11 +113,7 @@ impl Store {
                 (pool.clone(), pool)
             }
         };
-        let store = Self { read, write, dialect, wake: Arc::new(Notify::new()) };
-        let mut tx = store.serial().await?;
-        migrate::run(&mut tx).await?;
-        tx.commit().await?;
-        Ok(store)
+        Ok(Self { read, write, dialect, wake: Arc::new(Notify::new()) })
     }
 
     /// Ends all connections.

@@ -8,9 +8,9 @@ use model::time::Timestamp;
 use sqlx::any::AnyRow;
 
 use super::db::{self, int, maybe_int, maybe_json, maybe_text, sql, to_json};
-use super::{Conn, StoreError};
+use super::{Conn, StoreError, due};
 use crate::brief::SurveyBrief;
-use crate::world::{GatesRow, MergingRow, PullRow, RepoRow};
+use crate::world::{GatesRow, Key, MergingRow, PullRow, RepoRow};
 
 /// Learns of a repository, or its new name.
 pub(crate) async fn know_repo(
@@ -235,6 +235,16 @@ pub(crate) async fn open(conn: &mut Conn, repo: RepoId, branch: Option<&str>) ->
         }
     };
     rows.iter().map(|row| Ok(PullNumber::new(int(row, "number")?))).collect()
+}
+
+/// Makes all open pull requests of a repository due: what their plans were made on may have changed.
+pub(crate) async fn mark_open(conn: &mut Conn, repo: RepoId, now: Timestamp) -> Result<(), StoreError> {
+    for pull in open(conn, repo, None).await? {
+        for key in [Key::Pull(repo, pull), Key::Publish(repo, pull)] {
+            due::mark(conn, &key, &repo.to_string(), now, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Open pull requests with this head.

@@ -231,6 +231,18 @@ pub(crate) async fn document(conn: &mut Conn, id: RunId) -> Result<Option<PlanDo
     row.map(|row| json(&row, "document")).transpose()
 }
 
+/// The apply that was granted the stack and has no end.
+pub(crate) async fn applying(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+) -> Result<Option<RunNumber>, StoreError> {
+    let query = sql("select number from runs where state in ('preparing', 'initializing', 'applying') \
+         and repo=$1 and stack=$2 and kind='apply' and epoch is not null order by number limit 1");
+    let row = db::optional(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
+    row.map(|row| Ok(RunNumber::new(int(&row, "number")?))).transpose()
+}
+
 /// Numbers of the runs that wait for a place, in order.
 pub(crate) async fn queue(conn: &mut Conn) -> Result<Vec<RunNumber>, StoreError> {
     let query = sql("select number from runs where state='queued' and wanted='run' order by number");

@@ -36,6 +36,8 @@ pub(crate) struct LockRow {
     /// The JSON that the holder sent.
     pub(crate) info: String,
     pub(crate) run: Option<RunId>,
+    /// The id of a person's API token.
+    pub(crate) token: Option<String>,
     pub(crate) at: Timestamp,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct VersionRow {
     pub(crate) source: Option<i64>,
     pub(crate) run: Option<RunId>,
     pub(crate) epoch: Option<i64>,
+    /// The id of a person's API token.
+    pub(crate) token: Option<String>,
     pub(crate) actor: String,
     pub(crate) refused: Option<String>,
     pub(crate) created_at: Timestamp,
@@ -90,7 +94,8 @@ pub(crate) async fn hold(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Re
 macro_rules! stacks {
     ($rest:literal) => {
         sql(concat!(
-            "select repo, stack, epoch, last_number, head, lock_id, lock_info, lock_run, locked_at, released_id, ",
+            "select repo, stack, epoch, last_number, head, lock_id, lock_info, lock_run, lock_token, locked_at, ",
+            "released_id, ",
             "frozen, frozen_at from state_stacks ",
             $rest
         ))
@@ -108,17 +113,22 @@ pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<StackRow>, StoreError> {
     db::all(conn, stacks!("order by repo, stack")).await?.iter().map(read_stack).collect()
 }
 
+/// The rows of a repository, by name.
+pub(crate) async fn of_repo(conn: &mut Conn, repo: RepoId) -> Result<Vec<StackRow>, StoreError> {
+    db::all(conn, stacks!("where repo=$1 order by stack").bind(repo.get())).await?.iter().map(read_stack).collect()
+}
+
 /// What pull requests ask of the stacks of a repository.
 pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<StackName, StackFacts>, StoreError> {
-    let rows = db::all(conn, stacks!("where repo=$1 order by stack").bind(repo.get())).await?;
+    let rows = of_repo(conn, repo).await?;
     let facts = |row: StackRow| {
         let frozen = row.frozen.map(|(why, _)| why);
         let lock = row.lock.map(|held| (held.id, held.run));
         (row.stack, lock, StackFacts { frozen, ..StackFacts::default() })
     };
     let mut all = BTreeMap::new();
-    for row in &rows {
-        let (stack, lock, mut facts) = facts(read_stack(row)?);
+    for row in rows {
+        let (stack, lock, mut facts) = facts(row);
         if let Some((id, run)) = lock {
             let run = match run {
                 Some(run) => super::runs::by_id(conn, run).await?,
@@ -192,7 +202,9 @@ fn run_id(row: &AnyRow, column: &str) -> Result<Option<RunId>, StoreError> {
 fn read_stack(row: &AnyRow) -> Result<StackRow, StoreError> {
     let time = |column| Ok::<_, StoreError>(maybe_int(row, column)?.map(Timestamp::from_micros));
     let lock = match (maybe_text(row, "lock_id")?, maybe_text(row, "lock_info")?, time("locked_at")?) {
-        (Some(id), Some(info), Some(at)) => Some(LockRow { id, info, run: run_id(row, "lock_run")?, at }),
+        (Some(id), Some(info), Some(at)) => {
+            Some(LockRow { id, info, run: run_id(row, "lock_run")?, token: maybe_text(row, "lock_token")?, at })
+        }
         _ => None,
     };
     Ok(StackRow {
@@ -229,17 +241,18 @@ pub(crate) async fn set_frozen(
 
 /// Stores who holds the lock.
 pub(crate) async fn lock(conn: &mut Conn, repo: RepoId, stack: &StackName, lock: &LockRow) -> Result<(), StoreError> {
-    let query = sql("update state_stacks set lock_id=$3, lock_info=$4, lock_run=$5, locked_at=$6 \
+    let query = sql("update state_stacks set lock_id=$3, lock_info=$4, lock_run=$5, locked_at=$6, lock_token=$7 \
          where repo=$1 and stack=$2");
     let query = query.bind(repo.get()).bind(stack.to_string()).bind(lock.id.clone()).bind(lock.info.clone());
-    db::run(conn, query.bind(lock.run.map(|run| run.to_string())).bind(lock.at.micros())).await?;
+    let query = query.bind(lock.run.map(|run| run.to_string())).bind(lock.at.micros());
+    db::run(conn, query.bind(lock.token.clone())).await?;
     Ok(())
 }
 
 /// Releases the lock and remembers which it was.
 pub(crate) async fn unlock(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<(), StoreError> {
     let query = sql("update state_stacks set released_id=lock_id, lock_id=null, lock_info=null, lock_run=null, \
-         locked_at=null where repo=$1 and stack=$2 and lock_id is not null");
+         lock_token=null, locked_at=null where repo=$1 and stack=$2 and lock_id is not null");
     db::run(conn, query.bind(repo.get()).bind(stack.to_string())).await?;
     Ok(())
 }
@@ -255,15 +268,15 @@ pub(crate) async fn add(
     db::run(conn, query.bind(repo.get()).bind(stack.to_string()).bind(version.number)).await?;
     let query = sql(
         "insert into state_versions (id, repo, stack, number, kind, lineage, serial, digest, length, encrypted, tool, \
-         previous, binding, origin, source, run, epoch, actor, refused, created_at) values ($1, $2, $3, $4, $5, $6, $7, \
-         $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         previous, binding, origin, source, run, epoch, actor, refused, created_at, token) values ($1, $2, $3, $4, $5, $6, \
+         $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
     );
     let v = version.clone();
     let query = query.bind(v.id).bind(repo.get()).bind(stack.to_string()).bind(v.number).bind(v.kind).bind(v.lineage);
     let query = query.bind(v.serial).bind(v.digest).bind(v.length).bind(i64::from(v.encrypted)).bind(v.tool);
     let query = query.bind(v.previous).bind(v.binding).bind(v.origin).bind(v.source);
     let query = query.bind(v.run.map(|run| run.to_string())).bind(v.epoch).bind(v.actor).bind(v.refused);
-    db::run(conn, query.bind(v.created_at.micros())).await?;
+    db::run(conn, query.bind(v.created_at.micros()).bind(v.token)).await?;
     Ok(())
 }
 
@@ -295,7 +308,7 @@ macro_rules! versions {
     ($rest:literal) => {
         sql(concat!(
             "select id, number, kind, lineage, serial, digest, length, encrypted, tool, previous, binding, origin, ",
-            "source, run, epoch, actor, refused, created_at from state_versions ",
+            "source, run, epoch, token, actor, refused, created_at from state_versions ",
             $rest
         ))
     };
@@ -372,6 +385,18 @@ pub(crate) async fn orphans(
     db::all(conn, query).await?.iter().map(read_version).collect()
 }
 
+/// What a person left beside the heads of a stack by one API token.
+pub(crate) async fn orphans_of_token(
+    conn: &mut Conn,
+    repo: RepoId,
+    stack: &StackName,
+    token: &str,
+) -> Result<Vec<VersionRow>, StoreError> {
+    let query = versions!("where repo=$1 and stack=$2 and token=$3 and kind='orphan' order by number");
+    let query = query.bind(repo.get()).bind(stack.to_string()).bind(token.to_owned());
+    db::all(conn, query).await?.iter().map(read_version).collect()
+}
+
 /// Versions whose content was never stored to its end: writes that a dead server left before that time.
 pub(crate) async fn abandoned(
     conn: &mut Conn,
@@ -415,6 +440,7 @@ fn read_version(row: &AnyRow) -> Result<VersionRow, StoreError> {
         source: maybe_int(row, "source")?,
         run: run_id(row, "run")?,
         epoch: maybe_int(row, "epoch")?,
+        token: maybe_text(row, "token")?,
         actor: text(row, "actor")?,
         refused: maybe_text(row, "refused")?,
         created_at: Timestamp::from_micros(int(row, "created_at")?),

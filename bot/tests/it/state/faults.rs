@@ -157,7 +157,7 @@ async fn a_killed_apply_keeps_its_lock_until_it_is_forced(program: &Path) {
     // Nobody gets past it by asking.
     desk.set("TF_HTTP_PASSWORD", &scene.apply(2).await);
     desk.run(&["apply", "-auto-approve"]).fails();
-    let holder = scene.states.force_unlock(REPO, &net(), &held.id).await.expect("its run is no more");
+    let holder = scene.states.force_unlock(REPO, &net(), &held.id, &ana()).await.expect("its run is no more");
     assert_eq!(holder.run, Some(run(1)));
     desk.run(&["apply", "-auto-approve"]).fails();
     desk.set("TF_HTTP_PASSWORD", &scene.apply(3).await);
@@ -174,7 +174,7 @@ async fn what_an_overtaken_apply_writes_is_kept_and_can_be_promoted(program: &Pa
     until(&desk.dir.path().join("begun")).await;
     // Somebody takes it for dead.
     let held = scene.states.stack(REPO, &net()).await.expect("read").expect("known").lock.expect("locked");
-    scene.states.force_unlock(REPO, &net(), &held.id).await.expect("forced");
+    scene.states.force_unlock(REPO, &net(), &held.id, &ana()).await.expect("forced");
     let newer = scene.apply(2).await;
     assert_eq!(scene.ask("LOCK", Some(&newer), "", info("NEW", "ci")).await.status, 200);
     desk.write("gate", "");
@@ -188,9 +188,9 @@ async fn what_an_overtaken_apply_writes_is_kept_and_can_be_promoted(program: &Pa
         "{orphan:?}"
     );
     // Not while somebody works; then it is the state, and the tool finds all that was made.
-    assert!(scene.states.promote(REPO, &net(), orphan.number, "ana").await.is_err());
+    assert!(scene.states.promote(REPO, &net(), orphan.number, &ana()).await.is_err());
     assert_eq!(scene.ask("UNLOCK", Some(&newer), "", info("NEW", "")).await.status, 200);
-    let head = scene.states.promote(REPO, &net(), orphan.number, "ana").await.expect("promoted");
+    let head = scene.states.promote(REPO, &net(), orphan.number, &ana()).await.expect("promoted");
     assert!(head.serial > orphan.serial, "{head:?}");
     desk.set("TF_HTTP_PASSWORD", &newer);
     assert_eq!(desk.run(&["plan", "-detailed-exitcode"]).code, Some(0));

@@ -19,6 +19,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use model::id::{RepoId, RunId, StackName};
+use reconciler::audit::Actor;
 use reconciler::blobs::DatabaseBlobs;
 use reconciler::seal::Seal;
 use reconciler::states::{Access, States, path};
@@ -30,29 +31,33 @@ use uuid::Uuid;
 
 use crate::town::machine::Database;
 
-const REPO: RepoId = RepoId::new(5);
+pub(crate) const REPO: RepoId = RepoId::new(5);
 
 /// The stack of most tests; its name has a slash, as discovered ones do.
-fn net() -> StackName {
+pub(crate) fn net() -> StackName {
     StackName::parse("infra/net").expect("a name")
 }
 
-fn run(number: u128) -> RunId {
+pub(crate) fn run(number: u128) -> RunId {
     RunId::new(Uuid::from_u128(number))
 }
 
+fn ana() -> Actor {
+    Actor { name: "ana".to_owned(), token: None }
+}
+
 /// A server that keeps states, and the same states from inside.
-struct Scene {
-    server: Server,
-    states: States,
-    store: Store,
-    database: String,
-    url: String,
-    dir: tempfile::TempDir,
+pub(crate) struct Scene {
+    pub(crate) server: Server,
+    pub(crate) states: States,
+    pub(crate) store: Store,
+    pub(crate) database: String,
+    pub(crate) url: String,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Scene {
-    async fn start(database: &Database) -> Self {
+    pub(crate) async fn start(database: &Database) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let database = database.url(dir.path()).await;
         let server = Server::start(ServerParts {
@@ -78,13 +83,13 @@ impl Scene {
         Self { server, states, store, database, url, dir }
     }
 
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.store.close().await;
         assert!(self.server.stop().await, "it ends in time");
     }
 
     /// The token of a newly granted apply.
-    async fn apply(&self, number: u128) -> String {
+    pub(crate) async fn apply(&self, number: u128) -> String {
         let mut tx = begin(&self.database).await;
         let epoch = States::grant_epoch(&mut tx, REPO, &net()).await.expect("granted");
         let token = self.states.token(&mut tx, run(number), REPO, &net(), Access::Write { epoch }).await;
@@ -93,31 +98,31 @@ impl Scene {
     }
 
     /// A token that reads.
-    async fn reader(&self, number: u128) -> String {
+    pub(crate) async fn reader(&self, number: u128) -> String {
         let mut tx = begin(&self.database).await;
         let token = self.states.token(&mut tx, run(number), REPO, &net(), Access::Read).await;
         end(tx).await;
         token.expect("a token").expose_secret().to_owned()
     }
 
-    async fn end_run(&self, number: u128) {
+    pub(crate) async fn end_run(&self, number: u128) {
         let mut tx = begin(&self.database).await;
         self.states.end_tokens(&mut tx, run(number)).await.expect("ended");
         end(tx).await;
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         format!("{}{}", self.url, path(REPO, &net()))
     }
 
     /// A request to the state of `net`.
-    async fn ask(&self, method: &str, token: Option<&str>, query: &str, body: impl Into<Bytes>) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, token: Option<&str>, query: &str, body: impl Into<Bytes>) -> Answer {
         ask(method, &format!("{}{query}", self.address()), token, &[], body.into()).await
     }
 }
 
 /// The states of a server, opened beside it.
-async fn inside(database: &str, data: &Path) -> (States, Store) {
+pub(crate) async fn inside(database: &str, data: &Path) -> (States, Store) {
     let store = Store::open(database).await.expect("the store opens");
     let seal = Seal::new(Arc::new(FileKeys::open(&data.join("keys")).expect("the keys")));
     let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(UuidIds::new()));
@@ -126,13 +131,13 @@ async fn inside(database: &str, data: &Path) -> (States, Store) {
 }
 
 /// A connection of the test's own.
-async fn connect(database: &str) -> sqlx::AnyConnection {
+pub(crate) async fn connect(database: &str) -> sqlx::AnyConnection {
     sqlx::any::install_default_drivers();
     sqlx::AnyConnection::connect(database).await.expect("the database answers")
 }
 
 /// One inside a transaction.
-async fn begin(database: &str) -> sqlx::AnyConnection {
+pub(crate) async fn begin(database: &str) -> sqlx::AnyConnection {
     let mut conn = connect(database).await;
     let begin = if database.starts_with("sqlite") {
         // A server may write now.
@@ -145,32 +150,32 @@ async fn begin(database: &str) -> sqlx::AnyConnection {
     conn
 }
 
-async fn end(mut conn: sqlx::AnyConnection) {
+pub(crate) async fn end(mut conn: sqlx::AnyConnection) {
     sqlx::query("commit").execute(&mut conn).await.expect("committed");
     conn.close().await.expect("closed");
 }
 
 /// What came back.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 }
 
-async fn ask(method: &str, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: Bytes) -> Answer {
+pub(crate) async fn ask(method: &str, url: &str, token: Option<&str>, headers: &[(&str, &str)], body: Bytes) -> Answer {
     try_ask(method, url, token, headers, body).await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"))
 }
 
 /// Why there is no answer.
 #[derive(Debug)]
-enum Silence {
+pub(crate) enum Silence {
     /// The server never heard it.
     Unheard,
     /// Nobody knows.
@@ -209,7 +214,7 @@ async fn try_ask(
 }
 
 /// A state of the lineage `l` with something in it.
-fn state(serial: i64, what: &str) -> String {
+pub(crate) fn state(serial: i64, what: &str) -> String {
     of("l", serial, what)
 }
 
@@ -219,39 +224,39 @@ fn of(lineage: &str, serial: i64, what: &str) -> String {
     )
 }
 
-fn info(id: &str, who: &str) -> String {
+pub(crate) fn info(id: &str, who: &str) -> String {
     format!(
         r#"{{"ID":"{id}","Operation":"OperationTypeApply","Info":"","Who":"{who}","Version":"1.11.4","Created":"2026-01-01T00:00:00Z","Path":""}}"#
     )
 }
 
 /// A working directory of one of the real tools.
-struct Desk {
-    dir: tempfile::TempDir,
+pub(crate) struct Desk {
+    pub(crate) dir: tempfile::TempDir,
     program: PathBuf,
     env: Vec<(String, String)>,
 }
 
 /// How a command of a tool ended.
-struct Ran {
-    code: Option<i32>,
-    text: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) text: String,
 }
 
 impl Ran {
-    fn ok(self) -> String {
+    pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.text);
         self.text
     }
 
-    fn fails(self) -> String {
+    pub(crate) fn fails(self) -> String {
         assert_eq!(self.code, Some(1), "{}", self.text);
         self.text
     }
 }
 
 impl Desk {
-    fn new(program: &Path, address: &str, token: &str, main: &str) -> Self {
+    pub(crate) fn new(program: &Path, address: &str, token: &str, main: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("main.tf"), main).expect("written");
         std::fs::write(dir.path().join("override.tf"), "terraform {\n  backend \"http\" {}\n}\n").expect("written");
@@ -270,12 +275,12 @@ impl Desk {
         desk
     }
 
-    fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.retain(|(it, _)| it != name);
         self.env.push((name.to_owned(), value.to_owned()));
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).expect("written");
     }
 
@@ -289,7 +294,7 @@ impl Desk {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         let done = self.command(words).output().expect("it runs");
         let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         // The tools break lines at the terminal's width.
@@ -318,4 +323,4 @@ macro_rules! with_both {
         }
     };
 }
-use with_both;
+pub(crate) use with_both;

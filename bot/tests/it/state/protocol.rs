@@ -176,8 +176,8 @@ async fn a_removed_state_can_be_brought_back() {
     assert!(same.status == 409 && same.body.contains("serial 4"), "{same:?}");
     assert_eq!(scene.ask("POST", token, "?ID=B", of("m", 1, "new")).await.status, 200, "another state begins");
     scene.ask("UNLOCK", token, "", info("B", "")).await;
-    assert!(scene.states.rollback(REPO, &net(), 2, "ana").await.is_err(), "there is nothing in it");
-    let back = scene.states.rollback(REPO, &net(), 1, "ana").await.expect("brought back");
+    assert!(scene.states.rollback(REPO, &net(), 2, &ana()).await.is_err(), "there is nothing in it");
+    let back = scene.states.rollback(REPO, &net(), 1, &ana()).await.expect("brought back");
     assert_eq!((back.lineage.as_str(), back.serial), ("l", 5));
     assert_eq!(scene.ask("GET", token, "", "").await.body, state(5, "a"));
     scene.end().await;

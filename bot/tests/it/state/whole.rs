@@ -3,8 +3,10 @@
 use bot::app::onlooker::{Onlooker, Seen};
 use bot::github::manifest;
 use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
+use model::id::SecretName;
 use model::plan::{StateSeen, StateStamp};
 use model::ports::Clock as _;
+use reconciler::secrets::{SecretScope, Secrets};
 use reconciler::states::Standing;
 use sqlx::Row as _;
 
@@ -33,6 +35,11 @@ struct Whole {
 impl Whole {
     /// Jobs find the server through this proxy.
     async fn start(program: &Path, proxy: Option<Proxy>) -> Self {
+        Self::of(program, proxy, CONFIG).await
+    }
+
+    /// With this configuration.
+    async fn of(program: &Path, proxy: Option<Proxy>, config: &str) -> Self {
         let options = Options { delivery: DeliveryMode::Immediate, ..Options::default() };
         let double = FakeGitHub::start(options).expect("the double");
         for login in ["ana", "ben"] {
@@ -41,7 +48,7 @@ impl Whole {
         double.add_organization("acme", &["ana"]).expect("an organization");
         let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
         let app = double.create_app(spec).expect("an app");
-        let files = [(".buildit/stacks.kdl", CONFIG), ("network/main.tf", "")];
+        let files = [(".buildit/stacks.kdl", config), ("network/main.tf", "")];
         double.create_repository("acme", "shop", &files).expect("a repository");
         double.set_permission(SHOP, "ben", Role::Write).expect("a role");
         double.install_app(app.app_id, SHOP).expect("installed");
@@ -209,7 +216,7 @@ async fn what_could_not_be_stored_is_kept_and_promoted() {
     let versions = states.versions(stack.repo, &stack.stack).await.expect("read");
     let [orphan] = versions.as_slice() else { panic!("{versions:?}") };
     assert_eq!(orphan.standing, Standing::Orphan { refused: "the tool could not store it".to_owned() });
-    states.promote(stack.repo, &stack.stack, orphan.number, "ana").await.expect("promoted");
+    states.promote(stack.repo, &stack.stack, orphan.number, &ana()).await.expect("promoted");
     let head = states.head(stack.repo, &stack.stack).await.expect("read").expect("the state");
     let (_, bytes) = states.read_version(stack.repo, &stack.stack, head.number).await.expect("read");
     assert!(String::from_utf8_lossy(&bytes).contains("terraform_data"));
@@ -225,4 +232,74 @@ async fn token(database: &str, states: &States, repo: RepoId, stack: &StackName)
     token.expose_secret().to_owned()
 }
 
-with_both!(what_is_applied_is_the_state_of_the_next_plan);
+const SECRET_CONFIG: &str = "stack network {\n  path network\n  apply on=comment\n  require { undiverged }\n  var { token secret=API_TOKEN }\n  env { DEPLOY_KEY secret=API_TOKEN }\n}\n";
+/// A value of a variable that nothing marks as sensitive, wherever one can stand, at the plan and at the apply.
+const LEAKY: &str = r#"
+variable "token" {}
+resource "terraform_data" "one" {
+  for_each = toset([var.token])
+  input    = { header = "Bearer ${var.token}", encoded = base64encode(var.token) }
+  provisioner "local-exec" {
+    command = "echo var ${var.token}; echo env $DEPLOY_KEY; printenv DEPLOY_KEY | base64"
+  }
+}
+output "token" { value = "x-${var.token}" }
+check "c" {
+  assert {
+    condition     = var.token == "another"
+    error_message = "not with ${var.token}"
+  }
+}
+"#;
+
+/// A secret of its own kind, and it as base64.
+const CANARY: &str = "canary-Zq8w-2vKx-Lm4t";
+
+fn assert_silent(what: &str, bytes: &[u8]) {
+    use base64::Engine as _;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(CANARY);
+    for needle in [CANARY, encoded.trim_end_matches('=')] {
+        let found = bytes.windows(needle.len()).any(|part| part == needle.as_bytes());
+        assert!(!found, "{needle} stands in {what}");
+    }
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+async fn a_secret_reaches_its_job_and_nothing_else(program: &Path) {
+    let whole = Whole::of(program, None, SECRET_CONFIG).await;
+    let (_, store) = inside(&whole.database(), whole.dir.path()).await;
+    let seal = Seal::new(Arc::new(FileKeys::open(&whole.dir.path().join("keys")).expect("the keys")));
+    let secrets = Secrets::new(store.clone(), seal, Arc::new(SystemClock::new()));
+    let name = SecretName::parse("API_TOKEN").expect("a name");
+    let scope = SecretScope::Owner("acme".to_owned());
+    secrets.set(&scope, &name, &CANARY.to_owned().into(), &ana()).await.expect("set");
+    let number = whole.open("one", LEAKY);
+    whole.until_said(number, "1 to add").await;
+    whole.double.review(SHOP, number, "ben", Verdict::Approve, "").expect("a review");
+    whole.until(number, "that it is ready", ready).await;
+    whole.say(number, "buildit apply -p network").await;
+    whole.until_applied(number).await;
+
+    let url = &whole.server.public_url;
+    let (_, log) = get(&format!("{url}/r/2/log")).await;
+    assert!(log.contains("var ***") && log.contains("env ***"), "{log}");
+    for page in ["/r/1", "/r/1/log", "/r/2", "/r/2/log", "/acme/shop/pull/1", "/"] {
+        assert_silent(page, get(&format!("{url}{page}")).await.1.as_bytes());
+    }
+    let seen = whole.eyes.look(SHOP, number).await.expect("GitHub answers");
+    assert_silent("GitHub", format!("{seen:?}").as_bytes());
+    assert_silent("what GitHub was sent", whole.double.transcript().as_bytes());
+    store.close().await;
+    let Whole { server, dir, .. } = whole;
+    assert!(server.stop().await, "it ends in time");
+    for file in files(dir.path()) {
+        assert_silent(&file.display().to_string(), &std::fs::read(&file).expect("read"));
+    }
+}
+
+with_both!(what_is_applied_is_the_state_of_the_next_plan, a_secret_reaches_its_job_and_nothing_else);

@@ -13,6 +13,7 @@ use model::id::{JobName, RunId};
 use model::mask::Masker;
 use model::ports::{Clock, Executor, Ids, Source};
 use reconciler::blobs::DatabaseBlobs;
+use reconciler::desk::Desk;
 use reconciler::engine::{Engine, EngineSettings, Parts};
 use reconciler::inbox::Inbox;
 use reconciler::logs::Logs;
@@ -20,6 +21,7 @@ use reconciler::seal::Seal;
 use reconciler::secrets::Secrets;
 use reconciler::states::States;
 use reconciler::store::Store;
+use reconciler::tokens::Tokens;
 use runner::iac::{Iac, IacSettings};
 use runner::source::{GitSettings, GitSource, Limits};
 use tokio::runtime::Runtime;
@@ -123,7 +125,7 @@ pub(crate) async fn begin(
     let states = States::new(store.clone(), blobs.clone(), seal.clone(), clock.clone(), ids.clone());
     let engine = Engine::new(Parts {
         store: store.clone(),
-        seal,
+        seal: seal.clone(),
         forge: trap.around_read(github.clone()),
         publisher: trap.around_write(github),
         source: trap.around_source(source),
@@ -132,7 +134,7 @@ pub(crate) async fn begin(
         blobs: trap.around_blobs(blobs),
         states: states.clone(),
         clock: clock.clone(),
-        ids,
+        ids: ids.clone(),
         settings: EngineSettings {
             applies: true,
             public_url: "http://buildit.test".to_owned(),
@@ -142,9 +144,12 @@ pub(crate) async fn begin(
             masks: Masker::new(std::iter::empty::<&str>()),
         },
     });
+    let tokens = Tokens::new(store.clone(), seal.clone(), clock.clone(), ids.clone());
+    let secrets = Secrets::new(store.clone(), seal.clone(), clock.clone());
+    let desk = Desk::new(store.clone(), states.clone(), secrets, tokens);
     let intake = Arc::new(InboxIntake(Inbox::new(store.clone(), clock)));
     let router = webhook::router(&ground.app.webhook_secret.clone().into(), intake);
-    let router = router.merge(bot::web::state::router(states));
+    let router = router.merge(bot::web::state::router(states.clone(), desk));
     let url = format!("{address}/webhook");
     tokio::spawn(async move { axum::serve(listener, router).await });
     double.set_webhook_url(ground.app.app_id, &url).expect("the app is there");

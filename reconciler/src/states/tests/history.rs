@@ -25,8 +25,11 @@ async fn a_rollback_is_a_new_version_above_all_serials() {
         // A refused write with a higher serial was seen too.
         let late = lab.granted(run(2)).await;
         lab.write(&late, state(8, "orphan")).await;
-        let back = lab.states.rollback(REPO, &net(), 2, "ana").await.unwrap();
-        assert_eq!((back.serial, back.origin, back.actor.as_str()), (9, Origin::Rollback { from: 2 }, "ana"));
+        let back = lab.states.rollback(REPO, &net(), 2, &ana()).await.unwrap();
+        assert_eq!(
+            (back.serial, back.origin, back.actor.as_str()),
+            (9, Origin::Rollback { from: 2 }, "ana (token laptop)")
+        );
         assert_eq!(lab.now().await, Some((9, "b".to_owned())));
         let versions = lab.states.versions(REPO, &net()).await.unwrap();
         let shown: Vec<_> = versions.iter().map(|it| (it.number, it.serial, it.standing == Standing::Head)).collect();
@@ -36,7 +39,7 @@ async fn a_rollback_is_a_new_version_above_all_serials() {
         assert!(matches!(lab.write(&apply, state(10, "d")).await, Written::Head(_)));
 
         let told = |error: StateError| error.to_string();
-        let locked = told(lab.states.rollback(REPO, &net(), 1, "ana").await.unwrap_err());
+        let locked = told(lab.states.rollback(REPO, &net(), 1, &ana()).await.unwrap_err());
         assert!(locked.starts_with("the state of infra/net is locked by run "), "{locked}");
         lab.states.unlock(&apply, Some("LOCK")).await.unwrap();
         for (number, why) in [
@@ -44,10 +47,10 @@ async fn a_rollback_is_a_new_version_above_all_serials() {
             (4, "version 4 of infra/net never was the state; promote it instead"),
             (7, "infra/net has no version 7"),
         ] {
-            assert_eq!(told(lab.states.rollback(REPO, &net(), number, "ana").await.unwrap_err()), why);
+            assert_eq!(told(lab.states.rollback(REPO, &net(), number, &ana()).await.unwrap_err()), why);
         }
         let other = StackName::parse("other").unwrap();
-        let none = told(lab.states.rollback(REPO, &other, 1, "ana").await.unwrap_err());
+        let none = told(lab.states.rollback(REPO, &other, 1, &ana()).await.unwrap_err());
         assert_eq!(none, "no state of other is kept here");
     }
 }
@@ -60,10 +63,10 @@ async fn a_refused_version_is_promoted_by_a_person() {
         lab.granted(run(3)).await;
         lab.write(&old, state(6, "late")).await;
         lab.states.unlock(&old, Some("LOCK")).await.unwrap();
-        let promoted = lab.states.promote(REPO, &net(), 4, "ana").await.unwrap();
+        let promoted = lab.states.promote(REPO, &net(), 4, &ana()).await.unwrap();
         assert_eq!((promoted.serial, promoted.origin), (7, Origin::Promote { from: 4 }));
         assert_eq!(lab.now().await, Some((7, "late".to_owned())));
-        let again = lab.states.promote(REPO, &net(), 5, "ana").await.unwrap_err().to_string();
+        let again = lab.states.promote(REPO, &net(), 5, &ana()).await.unwrap_err().to_string();
         assert_eq!(again, "version 5 of infra/net was the state once; roll back to it instead");
     }
 }
@@ -85,9 +88,9 @@ async fn encrypted_states_are_kept_as_they_are() {
         let (head, bytes) = lab.states.current(REPO, &net()).await.unwrap().unwrap();
         assert_eq!((head.serial, head.encrypted, bytes), (2, true, encrypted(2, "BB")));
         // No other content ever had serial 3; but 1 cannot come back without OpenTofu.
-        let promoted = lab.states.promote(REPO, &net(), 3, "ana").await.unwrap();
+        let promoted = lab.states.promote(REPO, &net(), 3, &ana()).await.unwrap();
         assert_eq!(promoted.serial, 3);
-        let refused = lab.states.rollback(REPO, &net(), 1, "ana").await.unwrap_err();
+        let refused = lab.states.rollback(REPO, &net(), 1, &ana()).await.unwrap_err();
         assert!(matches!(refused, StateError::Document(DocumentError::Encrypted)), "{refused}");
         let outputs = lab.states.outputs_of(REPO, &net(), 1).await.unwrap_err();
         assert!(matches!(outputs, StateError::Document(DocumentError::Encrypted)), "{outputs}");
@@ -97,7 +100,7 @@ async fn encrypted_states_are_kept_as_they_are() {
 #[tokio::test]
 async fn a_state_comes_in_from_elsewhere() {
     for lab in labs("state_import").await {
-        let import = |body: Bytes, how: Import| lab.states.import(REPO, net_ref(), body, how, "ana");
+        let import = async |body: Bytes, how: Import| lab.states.import(REPO, net_ref(), body, how, &ana()).await;
         let first = import(state(4, "a"), Import::Follow).await.unwrap();
         assert_eq!((first.number, first.serial, first.origin), (1, 4, Origin::Import));
         assert_eq!(import(state(4, "a"), Import::Follow).await.unwrap(), first, "again");
@@ -127,10 +130,10 @@ async fn a_person_forces_the_lock_of_a_run_that_has_ended() {
     for lab in labs("state_force").await {
         lab.begin_run(run(1), 12, RunState::Planning).await;
         let dead = lab.apply(run(1)).await;
-        let force = |id: &'static str| lab.states.force_unlock(REPO, net_ref(), id);
+        let force = async |id: &'static str| lab.states.force_unlock(REPO, net_ref(), id, &ana()).await;
         assert_eq!(
             force("LOCK").await.unwrap_err().to_string(),
-            "run 12 holds the lock of infra/net and has not ended; cancel it instead"
+            "run 12 works with the state of infra/net and has not ended; wait for it, or cancel it"
         );
         lab.change("update runs set state='failed'").await;
         let other = force("OTHER").await.unwrap_err().to_string();
@@ -173,8 +176,8 @@ async fn a_removed_state_is_none_until_another_begins_or_it_is_brought_back() {
         let apply = lab.apply(run(1)).await;
         lab.states.remove(&apply).await.expect("there is none");
         lab.write(&apply, state(1, "a")).await;
-        let mut other = apply.clone();
-        other.run = run(2);
+        let token = lab.token(run(2), Access::Write { epoch: 1 }).await;
+        let other = lab.grant(&token).await;
         assert!(matches!(lab.states.remove(&other).await, Err(StateError::Conflict { .. })), "another holds the lock");
         lab.states.remove(&apply).await.unwrap();
         lab.states.remove(&apply).await.expect("asked again");
@@ -183,7 +186,7 @@ async fn a_removed_state_is_none_until_another_begins_or_it_is_brought_back() {
         assert_eq!(versions.iter().map(|it| it.origin).collect::<Vec<_>>(), [Origin::Removal, Origin::Write]);
         assert!(matches!(lab.write(&apply, state(1, "a")).await, Written::Kept { .. }), "its serial was seen");
         lab.states.unlock(&apply, None).await.unwrap();
-        let back = lab.states.rollback(REPO, &net(), 1, "ana").await.unwrap();
+        let back = lab.states.rollback(REPO, &net(), 1, &ana()).await.unwrap();
         assert_eq!((back.serial, lab.now().await), (2, Some((2, "a".to_owned()))));
     }
 }
@@ -201,7 +204,7 @@ async fn what_a_tool_could_not_store_is_kept_once_and_can_be_promoted() {
         assert_eq!((kept.standing, kept.run), (refused, Some(run(1))));
         assert_eq!(lab.now().await, Some((1, "a".to_owned())));
         lab.states.unlock(&apply, None).await.unwrap();
-        lab.states.promote(REPO, &net(), kept.number, "ana").await.unwrap();
+        lab.states.promote(REPO, &net(), kept.number, &ana()).await.unwrap();
         assert_eq!(lab.now().await, Some((3, "b".to_owned())));
     }
 }
