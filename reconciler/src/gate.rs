@@ -8,7 +8,7 @@ mod checks;
 
 use model::gate::{Gate, Outcome};
 use model::id::{CommitSha, RunId, StackName};
-use model::pull::{Decision, Fact, GateFacts, PullState, Unknown};
+use model::pull::{Decision, Fact, GateFacts, PullState, Role, Unknown};
 use model::requirement::{Requirement, Requirements, Scope, Windows};
 use model::time::Timestamp;
 use model::window::Opening;
@@ -24,10 +24,32 @@ pub struct PlanFacts<'a> {
     pub stack: &'a StackName,
     /// The head that it was made for or carried to.
     pub head: &'a CommitSha,
+    /// The branch that it is for.
+    pub into: &'a str,
     /// The root of its fingerprint.
     pub fingerprint: &'a str,
-    /// What was shown of this stack, for which commit and when, in any order.
+    /// What was shown of this stack, for which commit and since when, in any order. What shows no change has an empty
+    /// fingerprint.
     pub shown: &'a [Shown],
+    /// Since when the pull request goes into its base, when it went into another before.
+    pub since: Option<Timestamp>,
+    /// The fingerprint of a plan that was reviewed and holds all that this one does: its approvals count here too.
+    pub within: Option<&'a str>,
+    /// Whoever read exactly this plan and asked for it: their word is an approval.
+    pub asked: Option<Asked<'a>>,
+}
+
+/// A person who asked for a plan by its stack's name.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// Their login.
+    pub login: &'a str,
+    /// An account of a program?
+    pub bot: bool,
+    /// Their right when they asked.
+    pub role: Option<Role>,
+    /// When that was.
+    pub at: Timestamp,
 }
 
 /// A plan's fingerprint that was published for a commit.
@@ -50,11 +72,29 @@ pub struct Divergence {
     pub touching: Vec<String>,
 }
 
+/// How a change comes to its branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Through a pull request that is open, or was merged.
+    Pull,
+    /// It does not: its pull request was closed.
+    Closed,
+    /// It was pushed without one.
+    Push,
+    /// It was pushed without one, and the trusted base has such applied at once: what only a pull request can meet is
+    /// not asked of it.
+    OnPush,
+}
+
 /// All that is judged besides GitHub's facts.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The plan.
     pub plan: PlanFacts<'a>,
+    /// How it comes to its branch.
+    pub way: Way,
+    /// Is its branch one whose rules count?
+    pub trusted: bool,
     /// Our own App's id, as checks carry it.
     pub app: Option<i64>,
     /// What came into the base since.
@@ -135,12 +175,12 @@ pub fn approve(judged: Judged) -> Result<ApprovedPlan, Judged> {
 }
 
 /// The proof for a plan that a person applies by force, whatever its requirements: only that the state is the right
-/// one is never forced. `who` and why stand in its evidence.
+/// one is never forced, nor where. `who` and why stand in its evidence.
 ///
 /// # Errors
-/// The gates, when the state has moved or is frozen.
+/// The gates, when the state has moved or is frozen, or the branch is not trusted.
 pub fn force(judged: Judged, who: &str) -> Result<ApprovedPlan, Judged> {
-    if judged.unmet().any(|gate| matches!(gate.name.as_str(), "state" | "not-frozen")) {
+    if judged.unmet().any(|gate| matches!(gate.name.as_str(), "state" | "not-frozen" | "trusted-branch")) {
         return Err(judged);
     }
     let Judged { plan, head, fingerprint, mut gates } = judged;
@@ -148,12 +188,15 @@ pub fn force(judged: Judged, who: &str) -> Result<ApprovedPlan, Judged> {
     Ok(ApprovedPlan { plan, head, fingerprint, gates })
 }
 
-/// Judges every requirement of a plan. `facts` are `None` where there is no pull request.
+/// Judges every requirement of a plan. `facts` are `None` where there is no pull request, or they are being read.
 pub fn judge(asked: &Requirements, facts: Option<&GateFacts>, context: &Context<'_>, now: Timestamp) -> Judged {
-    let facts = match facts {
-        Some(facts) if facts.head == *context.plan.head => Ok(facts),
-        Some(_) => Err((Outcome::Pending, "what GitHub says of this head was not read yet")),
-        None => Err((Outcome::Fail, "there is no pull request, or nothing was read of it")),
+    let same = |facts: &GateFacts| facts.head == *context.plan.head && facts.base_branch == context.plan.into;
+    let facts = match (context.way, facts) {
+        (Way::Pull, Some(facts)) if same(facts) => Ok(facts),
+        (Way::Pull, _) => Err((Outcome::Pending, "what GitHub says of it is being read")),
+        (Way::Closed, _) => Err((Outcome::Fail, "the pull request is closed")),
+        (Way::Push, _) => Err((Outcome::Fail, "there is no pull request")),
+        (Way::OnPush, _) => Err((Outcome::Fail, "this is not known of a push")),
     };
     let mut gates = always(facts, context);
     gates.extend(asked.items().iter().filter_map(|item| one(item, facts, context, now)));
@@ -166,11 +209,18 @@ type Facts<'a> = Result<&'a GateFacts, (Outcome, &'static str)>;
 
 /// What always holds and is not written.
 fn always(facts: Facts<'_>, context: &Context<'_>) -> Vec<Gate> {
-    let merges = match facts {
+    let first = match facts {
         Ok(facts) => merges(facts),
-        Err((outcome, evidence)) => Gate::new("no-conflicts", outcome, evidence),
+        Err(_) if context.way == Way::OnPush => {
+            Gate::new("pushed", Outcome::Pass, "pushes are applied at once here (`apply on=push`)")
+        }
+        Err((outcome, evidence)) => Gate::new("no-conflicts", outcome, evidence).titled("no conflicts"),
     };
-    let mut gates = vec![merges.titled("no conflicts")];
+    let mut gates = vec![first];
+    if !context.trusted {
+        let evidence = format!("`{}` is not a trusted branch: nothing is applied into it", context.plan.into);
+        gates.push(Gate::new("trusted-branch", Outcome::Fail, evidence).titled("trusted branch"));
+    }
     if let Some(error) = &context.base_error {
         let evidence = format!("the base's own `.buildit/` has errors, so what it asks for is not known: {error}");
         gates.push(Gate::new("configuration", Outcome::Fail, evidence));
@@ -198,16 +248,20 @@ fn merges(facts: &GateFacts) -> Gate {
         (PullState::Open, false, Some(false)) => (Outcome::Fail, "it conflicts with its base"),
         (PullState::Open, false, None) => (Outcome::Pending, "GitHub is still computing whether it merges"),
     };
-    Gate::new("no-conflicts", outcome, evidence)
+    Gate::new("no-conflicts", outcome, evidence).titled("no conflicts")
 }
 
-/// One written requirement; `None` where it is not evaluated, because the pull request is merged.
+/// One written requirement; `None` where it is not evaluated: of a merge, of a push that is applied at once, or of a
+/// pull request that was closed, of which nothing holds anyway.
 fn one(item: &Requirement, facts: Facts<'_>, context: &Context<'_>, now: Timestamp) -> Option<Gate> {
     let merged = facts.is_ok_and(|facts| facts.state == PullState::Merged);
     let with = |judge: &dyn Fn(&GateFacts) -> Gate| match facts {
         Ok(facts) => judge(facts),
         Err((outcome, evidence)) => Gate::new(item.name(), outcome, evidence),
     };
+    if context.way == Way::Closed || (context.way == Way::OnPush && only_of_pulls(item)) {
+        return None;
+    }
     Some(match item {
         Requirement::Approvals(rule) => with(&|facts| approvals::judge(rule, facts, &context.plan)),
         Requirement::Codeowners => with(&codeowners).titled("code owners"),
@@ -228,6 +282,18 @@ fn one(item: &Requirement, facts: Facts<'_>, context: &Context<'_>, now: Timesta
             Gate::new(item.name(), Outcome::Fail, evidence).titled(format!("policy {name}"))
         }
     })
+}
+
+/// Is it about how a pull request is merged?
+fn only_of_pulls(item: &Requirement) -> bool {
+    match item {
+        Requirement::Approvals(_)
+        | Requirement::Codeowners
+        | Requirement::ChecksPassed(_)
+        | Requirement::Undiverged(_)
+        | Requirement::ConversationResolved => true,
+        Requirement::Signed | Requirement::Windows(_) | Requirement::CostBelow(_) | Requirement::Policy(_) => false,
+    }
 }
 
 fn unknown(name: &str, why: Unknown<'_>) -> Gate {

@@ -57,6 +57,10 @@ pub(crate) struct PullRow {
     /// The head that a person let be planned although it comes from a fork, or binds secrets anew.
     pub(crate) allowed: Option<String>,
     pub(crate) merging: MergingRow,
+    /// Since when it goes into its base, when we know that it went into another before.
+    pub(crate) since: Option<Timestamp>,
+    /// When its head was first seen here.
+    pub(crate) head_since: Option<Timestamp>,
 }
 
 /// How merging the pull request by ourselves went.
@@ -94,6 +98,8 @@ impl PullRow {
             gates: GatesRow::default(),
             allowed: None,
             merging: MergingRow::default(),
+            since: None,
+            head_since: None,
         }
     }
 }

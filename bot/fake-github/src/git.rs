@@ -242,11 +242,12 @@ impl Git {
         .map(drop)
     }
 
-    /// Commits changes onto a branch (made when it is not there) and answers the new commit.
+    /// Commits changes onto a branch (made when it is not there) and answers the new commit; `merged` becomes its second
+    /// parent, and nothing of that is taken over.
     pub(crate) fn commit_changes(
         &self,
         branch: &str,
-        parent: Option<&str>,
+        (parent, merged): (Option<&str>, Option<&str>),
         author: &Person,
         message: &str,
         changes: &[Change],
@@ -258,6 +259,9 @@ impl Git {
                 .into_bytes();
         if let Some(parent) = parent {
             stream.extend(format!("from {parent}\n").bytes());
+        }
+        if let Some(merged) = merged {
+            stream.extend(format!("merge {merged}\n").bytes());
         }
         for change in changes {
             write_change(&mut stream, change);

@@ -3,9 +3,9 @@
 //! Invariant: the walk moves on in the transaction that notes what it passed, so that a commit is served once and none
 //! is left out. A deleted or rewritten branch serves nothing.
 
-use model::id::{CommitSha, RepoId};
+use model::id::{CommitSha, PullNumber, RepoId};
 use model::ports::{FetchError, SurveyRequest};
-use model::pull::RepoSnapshot;
+use model::pull::{PullState, RepoSnapshot};
 
 use super::{Pass, Trouble};
 use crate::decide::landing::served;
@@ -25,7 +25,7 @@ pub(crate) async fn walk(pass: &Pass<'_>, id: RepoId, row: &BranchRow) -> Result
     };
     let mut noted: Vec<NewLanding> = Vec::new();
     for (before, commit) in landed {
-        let pull = pass.parts.forge.pulls_of(&repo, &commit).await?.into_iter().next();
+        let pull = pull_of(pass, &repo, &row.name, &commit).await?;
         match noted.last_mut().filter(|last| pull.is_some() && last.pull == pull) {
             // A rebase brings several commits of one pull request.
             Some(last) => last.commit = commit,
@@ -46,6 +46,24 @@ pub(crate) async fn walk(pass: &Pass<'_>, id: RepoId, row: &BranchRow) -> Result
         pass.mark(&mut tx, id, &Key::Publish(id, pull)).await?;
     }
     Ok(pass.commit(tx).await?)
+}
+
+/// The pull request that brought the commit to this branch. One that was merged elsewhere was reviewed for elsewhere:
+/// here its commits are pushed.
+async fn pull_of(
+    pass: &Pass<'_>,
+    repo: &RepoSnapshot,
+    branch: &str,
+    commit: &CommitSha,
+) -> Result<Option<PullNumber>, Trouble> {
+    let forge = &pass.parts.forge;
+    for number in forge.pulls_of(repo, commit).await? {
+        let pull = forge.pull(repo, number).await?;
+        if pull.base_branch == branch && pull.state == PullState::Merged {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
 }
 
 /// The commits behind `walked` up to the tip with the one before each, oldest first; none when `walked` is not behind

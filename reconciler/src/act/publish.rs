@@ -134,7 +134,8 @@ impl Writer<'_> {
 
     /// Approvals are for what stood on the checks when they were given.
     async fn note_shown(&self) -> Result<(), StoreError> {
-        let fresh = publish::fingerprints(self.world);
+        // From when they can be read, not from when it was decided that they should.
+        let fresh = publish::fingerprints(self.world, self.pass.now());
         if fresh.is_empty() {
             return Ok(());
         }

@@ -12,13 +12,14 @@ use model::publication::{ApplyStanding, ApplyView, Progress, ReplyPart, RunLink}
 use model::pull::PullState;
 use model::run::{RunKind, RunState};
 use model::stack::ApplyMode;
-use model::survey::{Survey, SurveyedStack};
+use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::command::{Line, Scene, picked};
+use super::gates::Beside;
 use super::order::{self, Order};
 use super::pull::Step;
 use super::{answer, gates, landing, line, plannable};
-use crate::world::{LockKey, NewRun, PullWorld, RunRow, Waiter};
+use crate::world::{LockKey, NewRun, PullWorld, RunRow, ShownRow, Waiter};
 
 /// The newest apply of a plan.
 pub(crate) fn of_plan<'a>(world: &'a PullWorld, plan: &RunRow) -> Option<&'a RunRow> {
@@ -39,7 +40,7 @@ pub(super) fn key(world: &PullWorld, stack: &SurveyedStack) -> Option<LockKey> {
 
 /// How far the plan of a stack is from its apply; `None` when nothing is to be applied.
 pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<ApplyView> {
-    let planned = |run: &&RunRow| world.may_apply && run.state == RunState::Planned;
+    let planned = |run: &&RunRow| world.may_apply && is_trusted(survey) && run.state == RunState::Planned;
     let plan = answer(world, survey, stack).filter(planned)?;
     if plan.what.options != PlanOptions::default() {
         return None;
@@ -54,7 +55,7 @@ pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) ->
 }
 
 fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> (ApplyStanding, Vec<Gate>) {
-    let judged = gates::judge(world, survey, stack, plan, None);
+    let judged = gates::judge(world, survey, stack, plan, Beside::default());
     let ready = judged.unmet().next().is_none();
     let standing = match line::locked(world, stack) {
         Some(locked) => locked,
@@ -109,6 +110,12 @@ pub(super) fn under_way(world: &PullWorld, plan: Option<&RunRow>, apply: &RunRow
     }
 }
 
+/// Is the base one whose rules count? Into any other branch nothing is applied: whoever may push to it would decide
+/// what is asked for.
+pub(super) fn is_trusted(survey: &Survey) -> bool {
+    survey.base_trust == BaseTrust::Trusted
+}
+
 /// Stacks of this pull request that a stack depends on and that are not applied yet.
 pub(crate) fn waits_for(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Vec<StackName> {
     let first = stack.stack.depends_on.iter().map(|it| &it.stack);
@@ -141,6 +148,10 @@ pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool) -> Li
     }
     if scene.snapshot.state == PullState::Merged {
         return landing::ask(scene, select);
+    }
+    if !is_trusted(scene.survey) {
+        let branch = &scene.snapshot.base_branch;
+        return Err(format!("nothing is applied into `{branch}`: it is not a trusted branch"));
     }
     if !plannable(scene.world, scene.snapshot, scene.survey) {
         return Err("nothing of this pull request may be applied; its check `buildit/plan` says why".to_owned());
@@ -211,18 +222,32 @@ fn ready<'a>(scene: &Scene<'a>, stack: &SurveyedStack) -> Result<&'a RunRow, Str
     }
     let plan = answer(world, scene.survey, stack).ok_or("it has no plan for this head")?;
     usable(world, plan)?;
-    let unseen = plan.ended_at.is_none_or(|ended| ended > scene.row.created_at);
-    if unseen {
-        return Err("its plan is newer than the comment; read it, then comment again".to_owned());
-    }
+    was_read(scene, plan)?;
     mode(scene, stack)?;
-    let judged = gates::judge(world, scene.survey, stack, plan, None);
+    let judged = gates::judge(world, scene.survey, stack, plan, Beside::default());
     let unmet: Vec<String> = judged.unmet().map(ToString::to_string).collect();
     if unmet.is_empty() { Ok(plan) } else { Err(format!("waits for {}", unmet.join("; "))) }
 }
 
 fn listed(names: &[StackName]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Could whoever wrote the command have read what the plan does, and of this very head?
+pub(super) fn was_read(scene: &Scene<'_>, plan: &RunRow) -> Result<(), String> {
+    let (world, written) = (scene.world, scene.row.created_at);
+    let open = scene.snapshot.state == PullState::Open;
+    if open && world.pull.head_since.is_some_and(|since| since > written) {
+        return Err("the pull request was pushed to since the comment; read its plan, then comment again".to_owned());
+    }
+    let of_stack = |row: &&ShownRow| row.stack == plan.what.stack && row.base_branch == plan.what.detail.into;
+    let before = world.shown.iter().filter(of_stack).filter(|row| row.shown.at <= written);
+    let last = before.max_by_key(|row| row.shown.at).map(|row| row.shown.fingerprint.as_str());
+    let newer = plan.ended_at.is_none_or(|ended| ended > written);
+    if newer || last != super::publish::fingerprint(plan) {
+        return Err("its plan is newer than the comment; read it, then comment again".to_owned());
+    }
+    Ok(())
 }
 
 /// Is this a plan that can be applied, and was not used?
@@ -262,7 +287,7 @@ fn mode(scene: &Scene<'_>, stack: &SurveyedStack) -> Result<(), String> {
 
 /// Do the gates hold now? `None`: not yet, and nobody need do anything about that.
 pub(super) fn holds(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &RunRow) -> Option<bool> {
-    let judged = gates::judge(world, survey, stack, plan, None);
+    let judged = gates::judge(world, survey, stack, plan, Beside::default());
     let computing = |gate: &Gate| gate.name == "no-conflicts" && gate.outcome == Holds::Pending;
     if judged.unmet().any(computing) {
         return None;
@@ -340,9 +365,12 @@ pub(super) fn force(scene: &Scene<'_>, select: &Selector, reason: &str) -> Line 
         let name = &stack.stack.name;
         scene.may(Right::ForceApply, &[stack])?;
         let refused = |why: String| format!("`{name}`: {why}");
+        if stack.stack.apply == ApplyMode::Never {
+            return Err(refused("it is never applied (`apply on=never`)".to_owned()));
+        }
         let plan =
             answer(world, scene.survey, stack).ok_or_else(|| refused("it has no plan for this head".to_owned()))?;
-        usable(world, plan).map_err(refused)?;
+        usable(world, plan).and_then(|()| was_read(scene, plan)).map_err(refused)?;
         if let Some(why) = state_moved(world, plan) {
             return Err(refused(why));
         }

@@ -74,7 +74,8 @@ fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
         return done(None);
     }
     let role = row.role.unwrap_or(Role::None);
-    if role < Role::Read {
+    // GitHub knows no role of an App; what a listed one may do say the rules.
+    if role < Role::Read && !(row.bot && heard_bot) {
         // Not even told that this is a place where commands are heard.
         return done(Some(Box::new(Outcome { refused: true, ..Outcome::default() })));
     }

@@ -5,25 +5,32 @@
 use std::time::Duration;
 
 use model::id::StackName;
-use model::pull::{Fact, GateFacts, GateWants};
+use model::pull::{Fact, GateFacts, GateWants, PullState};
 use model::stack::ApplyMode;
 use model::survey::{Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use super::apply;
-use crate::gate::{self, Context, Divergence, Judged, PlanFacts, Shown};
-use crate::world::{PullWorld, RunRow};
+use crate::gate::{self, Asked, Context, Divergence, Judged, PlanFacts, Shown, Way};
+use crate::world::{NOBODY, PullWorld, RunRow};
 
 /// While GitHub computes whether it merges, it is asked again after these pauses, in seconds; then a webhook or the
 /// next look at everything must do.
 const PAUSES: [u64; 7] = [1, 3, 7, 15, 30, 60, 120];
 
-/// What is wanted of GitHub; `None` when nothing of this pull request is ever applied from here.
+/// What is wanted of GitHub: for what may be applied from here, and for commands that wait, whose rights may hang on
+/// teams. `None`: nothing.
 fn wants(world: &PullWorld, survey: &Survey) -> Option<GateWants> {
     let affected = |stack: &&SurveyedStack| survey.affected.affected.iter().any(|hit| hit.stack == stack.stack.name);
     let applied = |stack: &&SurveyedStack| stack.stack.apply != ApplyMode::Never;
     let stacks: Vec<_> = survey.stacks.iter().filter(affected).filter(applied).map(|stack| &stack.stack).collect();
-    (world.may_apply && !stacks.is_empty()).then(|| GateWants::of(stacks, &survey.access))
+    let judged = world.may_apply && !stacks.is_empty();
+    let mut wants = if judged { GateWants::of(stacks, &survey.access) } else { GateWants::default() };
+    if world.commands.iter().any(|row| !row.done) {
+        wants.teams_of(&survey.access);
+        survey.stacks.iter().for_each(|stack| wants.teams_of(&stack.stack.access));
+    }
+    (judged || wants != GateWants::default()).then_some(wants)
 }
 
 /// Must the facts be read before anything is judged by them?
@@ -47,7 +54,7 @@ pub(crate) fn missing(world: &PullWorld, survey: &Survey, now: Timestamp) -> Opt
 /// When GitHub, which is computing whether the pull request merges, is asked again.
 fn computed_at(world: &PullWorld) -> Option<Timestamp> {
     let row = &world.pull.gates;
-    row.facts.as_ref().filter(|facts| facts.mergeable.is_none() && facts.state == model::pull::PullState::Open)?;
+    row.facts.as_ref().filter(|facts| facts.mergeable.is_none() && facts.state == PullState::Open)?;
     let tries = usize::try_from(row.tries).unwrap_or(usize::MAX).saturating_sub(1);
     Some(row.at?.after(Duration::from_secs(*PAUSES.get(tries)?)))
 }
@@ -72,23 +79,51 @@ pub(crate) fn facts(world: &PullWorld) -> Option<&GateFacts> {
     row.facts.as_ref().filter(|_| row.seen >= world.pull.seen)
 }
 
+/// What counts of a plan that landed beside the approvals of its own fingerprint.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside<'a> {
+    /// The fingerprint of a reviewed plan that holds all that this one does.
+    pub(crate) within: Option<&'a str>,
+    /// Whoever asked for exactly this plan.
+    pub(crate) asked: Option<Asked<'a>>,
+}
+
 /// Judges every requirement of a stack's plan, which was made for these inputs and this base or carried to them.
-/// Reviews are for the fingerprint of the plan, or for the one that is given instead.
 pub(crate) fn judge(
     world: &PullWorld,
     survey: &Survey,
     stack: &SurveyedStack,
     plan: &RunRow,
-    instead: Option<String>,
+    beside: Beside<'_>,
 ) -> Judged {
-    let into = world.pull.snapshot.as_ref().map_or("", |snapshot| snapshot.base_branch.as_str());
+    let snapshot = world.pull.snapshot.as_ref();
+    let landed = world.landing.as_ref().filter(|_| snapshot.is_none_or(|it| it.state == PullState::Merged));
+    let into = landed.map(|landing| &landing.branch).or(snapshot.map(|snapshot| &snapshot.base_branch));
+    let into = into.map_or("", String::as_str);
     let of_stack = world.shown.iter().filter(|row| row.stack == stack.stack.name && row.base_branch == into);
     let shown: Vec<Shown> = of_stack.map(|row| row.shown.clone()).collect();
-    let own = plan.document.as_ref().map_or("", |document| document.fingerprint.root.as_str());
-    let fingerprint = instead.as_deref().unwrap_or(own);
-    let head = world.pull.snapshot.as_ref().map_or(&survey.head, |snapshot| &snapshot.head);
+    let head = snapshot.map_or(&survey.head, |snapshot| &snapshot.head);
+    let closed = snapshot.is_some_and(|snapshot| snapshot.state == PullState::Closed);
+    let way = match (world.pull.number == NOBODY, stack.stack.apply) {
+        (false, _) if closed => Way::Closed,
+        (false, _) => Way::Pull,
+        (true, ApplyMode::Push) => Way::OnPush,
+        (true, _) => Way::Push,
+    };
     let context = Context {
-        plan: PlanFacts { run: plan.id, stack: &stack.stack.name, head, fingerprint, shown: &shown },
+        plan: PlanFacts {
+            run: plan.id,
+            stack: &stack.stack.name,
+            head,
+            into,
+            fingerprint: plan.document.as_ref().map_or("", |document| document.fingerprint.root.as_str()),
+            shown: &shown,
+            since: world.pull.since,
+            within: beside.within,
+            asked: beside.asked,
+        },
+        way,
+        trusted: apply::is_trusted(survey),
         app: world.app,
         divergence: divergence(survey, plan),
         frozen: frozen(world, &stack.stack.name),
@@ -106,7 +141,8 @@ fn divergence(survey: &Survey, plan: &RunRow) -> Fact<Divergence> {
 }
 
 /// Who holds every apply of the stack back.
-pub(crate) fn frozen(world: &PullWorld, stack: &StackName) -> Option<String> {
+fn frozen(world: &PullWorld, stack: &StackName) -> Option<String> {
     let own = || world.stacks.get(stack).and_then(|facts| facts.frozen.clone());
-    world.freeze.clone().or_else(own)
+    let off = (!world.may_apply).then(|| "this server applies nothing".to_owned());
+    off.or_else(|| world.freeze.clone()).or_else(own)
 }

@@ -10,16 +10,17 @@ pub(super) use command::{ask, discard};
 pub(crate) use told::told;
 
 use model::id::StackName;
-use model::plan::PlanOptions;
+use model::plan::{PlanDocument, PlanOptions};
 use model::publication::ApplyStanding;
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunKind, RunState};
 use model::stack::{AfterUpstream, ApplyMode};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 
+use super::gates::Beside;
 use super::pull::{Step, new_run};
-use super::{apply, differing, gates, is_being_applied, line, order, overtaken, speaker};
-use crate::gate::Judged;
+use super::{apply, differing, gates, is_being_applied, line, order, overtaken, publish, speaker};
+use crate::gate::{Asked, Judged};
 use crate::world::{Before, LandedStack, LandingRow, NewRun, PullWorld, RunRow, ShownRow, StackOutcome};
 
 /// How a stack of a landing stands.
@@ -253,26 +254,29 @@ fn candidate<'a>(
     }
 }
 
-/// The plan that people saw on the merged head.
+/// The plan of the merged head, if people could read what it does before the merge.
 fn reviewed<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a RunRow> {
+    of_head(world, stack).filter(|plan| was_shown(world, plan))
+}
+
+/// The whole plan that was made of the merged head before the merge.
+fn of_head<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a RunRow> {
     let survey = world.pull.survey.as_ref()?;
     let snapshot = world.pull.snapshot.as_ref().filter(|snapshot| snapshot.head == survey.head)?;
     let plan = speaker(world, snapshot, survey, survey.stack(&stack.stack.name)?)?;
     let whole = plan.what.options == PlanOptions::default();
-    // A plan that no check had shown when it was merged was seen by nobody.
+    (whole && matches!(plan.state, RunState::Planned | RunState::NoChange)).then_some(plan)
+}
+
+/// Did a check show what the plan does before it was merged? Else nobody saw it.
+fn was_shown(world: &PullWorld, plan: &RunRow) -> bool {
+    let Some(fingerprint) = publish::fingerprint(plan) else { return false };
     let merged_at = world.landing.as_ref().map_or(world.now, |landing| landing.seen_at);
-    let shown = |root: &str| {
-        let same = |row: &ShownRow| {
-            row.stack == stack.stack.name && row.shown.head == snapshot.head && row.shown.at < merged_at
-        };
-        world.shown.iter().any(|row| same(row) && row.shown.fingerprint == root)
+    let of_plan = |row: &&ShownRow| {
+        (&row.stack, &row.base_branch, &*row.shown.fingerprint)
+            == (&plan.what.stack, &plan.what.detail.into, fingerprint)
     };
-    let seen = match plan.state {
-        RunState::NoChange => true,
-        RunState::Planned => plan.document.as_ref().is_some_and(|document| shown(&document.fingerprint.root)),
-        _ => false,
-    };
-    (whole && seen).then_some(plan)
+    world.shown.iter().filter(of_plan).any(|row| row.shown.at < merged_at)
 }
 
 /// A plan with changes: may it be applied by itself, or must a person ask?
@@ -327,8 +331,8 @@ fn planned<'a>(
     if judged.unmet().next().is_some() { Stand::Waits { plan, judged } } else { Stand::Go { plan, judged } }
 }
 
-/// Judges the requirements. What a person asked for by name stands on the reviews of what was reviewed: the difference
-/// is what they asked for.
+/// Judges the requirements. Where a plan differs from what was reviewed, the approvals of that are none of this one:
+/// whoever asks for it by name approves it, as far as their word counts, and others may by a new review.
 pub(crate) fn judge(
     world: &PullWorld,
     survey: &Survey,
@@ -337,9 +341,19 @@ pub(crate) fn judge(
     plan: &RunRow,
 ) -> Judged {
     let asked = item.asked_plan == Some(plan.id);
-    let seen = reviewed(world, stack).and_then(|plan| plan.document.as_ref());
-    let instead = seen.filter(|_| asked).map(|document| document.fingerprint.root.clone());
-    gates::judge(world, survey, stack, plan, instead)
+    let seen = reviewed(world, stack).and_then(|seen| seen.document.as_ref());
+    let within = seen.filter(|seen| asked && is_within(plan, seen)).map(|seen| seen.fingerprint.root.as_str());
+    let asked = item.request.as_ref().filter(|_| asked);
+    let command = asked.and_then(|request| world.commands.iter().find(|row| row.id == *request));
+    let asked = command.map(|row| Asked { login: &row.author, bot: row.bot, role: row.role, at: row.created_at });
+    gates::judge(world, survey, stack, plan, Beside { within, asked })
+}
+
+/// Is everything that the plan does in the other one too?
+fn is_within(plan: &RunRow, seen: &PlanDocument) -> bool {
+    let Some(document) = &plan.document else { return false };
+    let items = &document.fingerprint.items;
+    !document.plan_timestamp && !items.is_empty() && items.iter().all(|item| seen.fingerprint.items.contains(item))
 }
 
 /// Why a plan is not what was reviewed, and where it differs; `None`: it would do the same.

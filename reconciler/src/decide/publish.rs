@@ -15,11 +15,12 @@ use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
 use model::stack::{ApplyMode, NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
+use model::time::Timestamp;
 
 use self::compare::{compared, since_last, undoes};
 use super::order::{self, Order};
 use super::{answer, apply, automatic, current_survey, is_allowed, landing, line, merge, newest};
-use crate::world::{PullWorld, RunRow, ShownRow};
+use crate::world::{LandedStack, LandingRow, PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
 const CHILDREN: usize = 20;
@@ -38,30 +39,21 @@ pub(crate) fn summary_target(world: &PullWorld) -> String {
     format!("summary:{}:{}", world.pull.repo, world.pull.number)
 }
 
-/// Fingerprints that stand on the checks of this head and are not noted yet.
-pub(crate) fn fingerprints(world: &PullWorld) -> Vec<ShownRow> {
+/// What is shown of a plan without changes: no fingerprint of a plan reads so.
+const NO_CHANGE: &str = "no change";
+
+/// What stands on the checks of this head from now on, where that is not what was noted last.
+pub(crate) fn fingerprints(world: &PullWorld, at: Timestamp) -> Vec<ShownRow> {
     let (Some(snapshot), Some(survey)) = (&world.pull.snapshot, current_survey(world)) else { return Vec::new() };
-    // Of what landed the plan of the merged commit stands there.
-    let landing = world.landing.as_ref().filter(|landing| landing.survey.as_ref() == Some(survey));
-    let plan_of = |stack: &SurveyedStack| match landing {
-        None => answer(world, survey, stack),
-        Some(landing) => {
-            let item = landing.stacks.iter().find(|item| item.stack == stack.stack.name)?;
-            landing::told(world, landing, survey, item).plan
-        }
-    };
     let of_stack = |stack: &SurveyedStack| {
-        let plan = plan_of(stack).filter(|plan| plan.state == RunState::Planned)?;
-        let fingerprint = plan.document.as_ref()?.fingerprint.root.clone();
-        let shown = crate::gate::Shown { head: snapshot.head.clone(), fingerprint, at: world.now };
+        let fingerprint = fingerprint(shown_plan(world, survey, stack)?)?.to_owned();
+        let shown = crate::gate::Shown { head: snapshot.head.clone(), fingerprint, at };
         Some(ShownRow { stack: stack.stack.name.clone(), base_branch: snapshot.base_branch.clone(), shown })
     };
     let known = |row: &ShownRow| {
-        let same = |old: &ShownRow| {
-            (&old.stack, &old.base_branch, &old.shown.head, &old.shown.fingerprint)
-                == (&row.stack, &row.base_branch, &row.shown.head, &row.shown.fingerprint)
-        };
-        world.shown.iter().any(same)
+        let place = |it: &ShownRow| (it.stack.clone(), it.base_branch.clone(), it.shown.head.clone());
+        let last = world.shown.iter().rfind(|old| place(old) == place(row));
+        last.is_some_and(|last| last.shown.fingerprint == row.shown.fingerprint)
     };
     let rows = shown(world, survey).filter_map(of_stack).filter(|row| world.may_apply && !known(row));
     rows.collect()
@@ -97,6 +89,36 @@ fn actions(world: &PullWorld, rows: &[StackRow]) -> Vec<CheckAction> {
     let held = line::concerns(world, rows.iter().map(|row| &row.stack));
     let all = [(ready, CheckAction::Apply), (open, CheckAction::Replan), (held, CheckAction::Unlock)];
     all.into_iter().filter(|(offered, _)| *offered).map(|(_, action)| action).collect()
+}
+
+/// Under what a plan is noted when it is shown; `None`: there is nothing to read of it.
+pub(super) fn fingerprint(plan: &RunRow) -> Option<&str> {
+    match plan.state {
+        RunState::Planned => plan.document.as_ref().map(|document| document.fingerprint.root.as_str()),
+        RunState::NoChange => Some(NO_CHANGE),
+        _ => None,
+    }
+}
+
+/// The plan that a stack's row shows; after the merge only one of what landed, since the others were read before it or
+/// not at all.
+fn shown_plan<'a>(world: &'a PullWorld, survey: &'a Survey, stack: &SurveyedStack) -> Option<&'a RunRow> {
+    match landed_item(world, survey, stack) {
+        Some((landing, item)) => {
+            landing::told(world, landing, survey, item).plan.filter(|plan| plan.what.landing == Some(landing.id))
+        }
+        None => answer(world, survey, stack),
+    }
+}
+
+/// The part of a landing that the stack is, when the survey is the landing's.
+fn landed_item<'a>(
+    world: &'a PullWorld,
+    survey: &Survey,
+    stack: &SurveyedStack,
+) -> Option<(&'a LandingRow, &'a LandedStack)> {
+    let landing = world.landing.as_ref().filter(|landing| landing.survey.as_ref() == Some(survey))?;
+    Some((landing, landing.stacks.iter().find(|item| item.stack == stack.stack.name)?))
 }
 
 /// What to show now.
@@ -214,8 +236,7 @@ fn row(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey, stack: &Surv
 
 /// A stack of what landed of a merged pull request.
 fn landed(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<StackRow> {
-    let landing = world.landing.as_ref().filter(|landing| landing.survey.as_ref() == Some(survey))?;
-    let item = landing.stacks.iter().find(|item| item.stack == stack.stack.name)?;
+    let (landing, item) = landed_item(world, survey, stack)?;
     let told = landing::told(world, landing, survey, item);
     let status = match told.plan {
         Some(run) => status(world, run),

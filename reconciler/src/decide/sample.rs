@@ -175,6 +175,8 @@ pub(crate) fn world() -> PullWorld {
             gates: GatesRow::default(),
             allowed: None,
             merging: MergingRow::default(),
+            since: None,
+            head_since: None,
         },
         runs: Vec::new(),
         landed: Vec::new(),

@@ -9,6 +9,7 @@ use model::pull::PullState;
 use model::run::RunState;
 use model::survey::SurveyedStack;
 
+use super::gates::Beside;
 use super::{answer, current_survey, gates, landing, overtaken};
 use crate::gate::Judged;
 use crate::world::{PullWorld, RunRow};
@@ -74,7 +75,7 @@ fn of_pull(world: &PullWorld, run: &RunRow, plan: &RunRow) -> Start {
     let speaks = answer(world, survey, stack).is_some_and(|speaker| speaker.id == plan.id);
     match moved(world, stack, plan, speaks) {
         Some(reason) => Start::Stale(reason),
-        None => Start::Judged(Box::new(gates::judge(world, survey, stack, plan, None))),
+        None => Start::Judged(Box::new(gates::judge(world, survey, stack, plan, Beside::default()))),
     }
 }
 

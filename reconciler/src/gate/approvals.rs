@@ -1,5 +1,6 @@
 //! Approving reviews: whose, for what, and of whom none is missing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use model::gate::{Gate, Outcome};
@@ -11,13 +12,34 @@ use model::who::{Person, Who, listed};
 
 use super::{PlanFacts, unknown};
 
+/// The number of the word of whoever asked for exactly this plan; GitHub's are not negative.
+const ASKED: i64 = -1;
+
 /// Judges one rule.
 pub(super) fn judge(rule: &Approvals, facts: &GateFacts, plan: &PlanFacts<'_>) -> Gate {
-    let reviews = match facts.reviews.known() {
+    let mut reviews = match facts.reviews.known() {
         Err(why) => return unknown("approvals", why).titled(format!("approvals of {}", rule.count)),
-        Ok(reviews) => reviews,
+        Ok(reviews) => reviews.clone(),
     };
-    let last = last_words(reviews);
+    let mut facts = Cow::Borrowed(facts);
+    if let Some(asked) = plan.asked {
+        let login = asked.login.to_ascii_lowercase();
+        // Their word is newer than any approval of theirs; a later "no" is newer than their word.
+        reviews.retain(|it| !it.author.eq_ignore_ascii_case(&login) || it.state != ReviewState::Approved);
+        reviews.push(Review {
+            id: ASKED,
+            author: asked.login.to_owned(),
+            bot: asked.bot,
+            state: ReviewState::Approved,
+            commit: Some(facts.head.clone()),
+            submitted_at: asked.at,
+        });
+        if let Some(role) = asked.role {
+            facts.to_mut().roles.entry(login).or_insert(role);
+        }
+    }
+    let facts = facts.as_ref();
+    let last = last_words(&reviews);
     let named = rule.counted();
     let (mut counted, mut any, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
     let mut unsure = false;
@@ -54,7 +76,7 @@ pub(super) fn judge(rule: &Approvals, facts: &GateFacts, plan: &PlanFacts<'_>) -
     };
     let mut told = Vec::new();
     if !any.is_empty() {
-        told.push(format!("approved by {}", any.iter().map(|it| it.author.as_str()).collect::<Vec<_>>().join(", ")));
+        told.push(format!("approved by {}", any.iter().map(|it| named_so(it)).collect::<Vec<_>>().join(", ")));
     }
     if !enough && !rule.any_of.is_empty() {
         told.push(format!("from {}", listed(&rule.any_of)));
@@ -72,6 +94,11 @@ pub(super) fn judge(rule: &Approvals, facts: &GateFacts, plan: &PlanFacts<'_>) -
     let title = format!("approvals {} of {}{whose}", any.len().min(rule.count as usize), rule.count);
     let evidence = if told.is_empty() { "nobody approved".to_owned() } else { told.join("; ") };
     Gate::new("approvals", outcome, evidence).titled(title)
+}
+
+fn named_so(review: &Review) -> String {
+    let how = if review.id == ASKED { ", who asked for it" } else { "" };
+    format!("{}{how}", review.author)
 }
 
 /// The last review of each person that says yes, no, or was taken back; remarks change nothing.
@@ -114,6 +141,11 @@ fn set_aside(rule: &Approvals, review: &Review, facts: &GateFacts, plan: &PlanFa
     let aside = |reason: String| Some(Aside { reason, unknown: false });
     let unsure = |reason: String| Some(Aside { reason, unknown: true });
     let same = |login: &str| login.eq_ignore_ascii_case(&review.author);
+    // A workflow of the very change may hold a token that approves.
+    let by_name = || rule.any_of.iter().chain(&rule.all_of).any(|who| matches!(who, Who::User(login) if same(login)));
+    if review.bot && !by_name() {
+        return aside("a program".to_owned());
+    }
     if rule.not_author && same(&facts.author) {
         return aside("the author".to_owned());
     }
@@ -132,12 +164,18 @@ fn set_aside(rule: &Approvals, review: &Review, facts: &GateFacts, plan: &PlanFa
             }
         }
     }
+    if review.id == ASKED {
+        return None;
+    }
     let Some(commit) = &review.commit else { return aside("for a commit that is not known any more".to_owned()) };
     if rule.on_latest_push && *commit != facts.head {
         return aside(format!("for {}, not for the newest push", commit.short()));
     }
+    if plan.since.is_some_and(|since| review.submitted_at < since) {
+        return aside(format!("given before the pull request went into `{}`", facts.base_branch));
+    }
     match seen(plan, commit, review.submitted_at) {
-        Some(fingerprint) if fingerprint == plan.fingerprint => None,
+        Some(fingerprint) if fingerprint == plan.fingerprint || plan.within == Some(fingerprint) => None,
         Some(_) => aside(format!("for another plan, at {}", commit.short())),
         None => aside(format!("for {}, of which no plan of this stack was shown", commit.short())),
     }

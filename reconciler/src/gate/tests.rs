@@ -14,7 +14,7 @@ use model::requirement::{Requirement, Requirements};
 use model::time::Timestamp;
 use model::who::Teams;
 
-use super::{Context, Divergence, Judged, PlanFacts, Shown, judge};
+use super::{Asked, Context, Divergence, Judged, PlanFacts, Shown, Way, judge};
 
 pub(super) fn sha(digit: char) -> CommitSha {
     CommitSha::parse(&digit.to_string().repeat(40)).expect("forty digits")
@@ -84,6 +84,11 @@ pub(super) struct Case {
     pub(super) asked: Requirements,
     pub(super) facts: GateFacts,
     pub(super) shown: Vec<Shown>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) within: Option<&'static str>,
+    pub(super) word: Option<Asked<'static>>,
+    pub(super) way: Way,
+    pub(super) trusted: bool,
     pub(super) divergence: Fact<Divergence>,
     pub(super) frozen: Option<String>,
     pub(super) waits_for: Vec<StackName>,
@@ -97,6 +102,11 @@ impl Case {
             asked: Requirements::union(items, []),
             facts: facts(),
             shown: vec![Shown { head: sha('a'), fingerprint: "F1".to_owned(), at: at(5) }],
+            since: None,
+            within: None,
+            word: None,
+            way: Way::Pull,
+            trusted: true,
             divergence: Fact::Is(Divergence { moved: None, touching: Vec::new() }),
             frozen: None,
             waits_for: Vec::new(),
@@ -112,10 +122,22 @@ impl Case {
     pub(super) fn judge_with(&self, facts: Option<&GateFacts>) -> Judged {
         let stack = StackName::parse("network").expect("a name");
         let (head, run) = (sha('a'), RunId::parse("01890000-0000-7000-8000-000000000001").expect("an id"));
-        let plan = PlanFacts { run, stack: &stack, head: &head, fingerprint: "F1", shown: &self.shown };
+        let plan = PlanFacts {
+            run,
+            stack: &stack,
+            head: &head,
+            into: "main",
+            fingerprint: "F1",
+            shown: &self.shown,
+            since: self.since,
+            within: self.within,
+            asked: self.word,
+        };
         let context = Context {
             plan,
             app: Some(99),
+            way: self.way,
+            trusted: self.trusted,
             divergence: self.divergence.clone(),
             frozen: self.frozen.clone(),
             waits_for: self.waits_for.clone(),

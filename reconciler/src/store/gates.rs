@@ -71,14 +71,15 @@ pub(crate) async fn shown(conn: &mut Conn, repo: RepoId, number: PullNumber) -> 
         .collect()
 }
 
-/// Notes that a plan was shown; the first time counts.
+/// Notes that from now on this is shown.
 pub(crate) async fn show(
     conn: &mut Conn,
     (repo, number): (RepoId, PullNumber),
     row: &ShownRow,
 ) -> Result<(), StoreError> {
     let query = sql("insert into shown (repo, pull, stack, base_branch, head, fingerprint, at) \
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (repo, pull, stack, base_branch, head, fingerprint) do nothing");
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (repo, pull, stack, base_branch, head, at) do update \
+         set fingerprint=excluded.fingerprint");
     let query = query.bind(repo.get()).bind(number.get()).bind(row.stack.to_string()).bind(row.base_branch.clone());
     let query = query.bind(row.shown.head.to_string()).bind(row.shown.fingerprint.clone());
     db::run(conn, query.bind(row.shown.at.micros())).await?;

@@ -81,7 +81,8 @@ pub(crate) async fn ask(conn: &mut Conn, repo: RepoId, number: PullNumber, now: 
 pub(crate) async fn pull(conn: &mut Conn, repo: RepoId, number: PullNumber) -> Result<Option<PullRow>, StoreError> {
     let query = sql(
         "select repo, number, asked, seen, first_seen, snapshot, default_tip, heard, cursor, survey, survey_key, trouble, \
-         gates, gates_seen, gates_at, gates_tries, allowed, merge_head, merge_tries, merge_at, merge_why from pulls where repo=$1 and number=$2",
+         gates, gates_seen, gates_at, gates_tries, allowed, merge_head, merge_tries, merge_at, merge_why, into_since, \
+         head_since from pulls where repo=$1 and number=$2",
     );
     let row = db::optional(conn, query.bind(repo.get()).bind(number.get())).await?;
     row.as_ref().map(read_pull).transpose()
@@ -117,6 +118,8 @@ fn read_pull(row: &AnyRow) -> Result<PullRow, StoreError> {
             at: maybe_int(row, "merge_at")?.map(Timestamp::from_micros),
             why: maybe_text(row, "merge_why")?,
         },
+        since: maybe_int(row, "into_since")?.map(Timestamp::from_micros),
+        head_since: maybe_int(row, "head_since")?.map(Timestamp::from_micros),
     })
 }
 
@@ -128,7 +131,7 @@ pub(crate) struct PullFacts {
     pub(crate) seen: i64,
 }
 
-/// Stores facts.
+/// Stores facts. What they replace says since when there is another head, or another base branch.
 pub(crate) async fn set_facts(
     conn: &mut Conn,
     repo: RepoId,
@@ -136,7 +139,9 @@ pub(crate) async fn set_facts(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let query = sql("update pulls set snapshot=$3, default_tip=$4, seen=$5, observed_at=$6, base_branch=$7, head=$8, \
-         open=$9, changed_at=$10, merged=$11, trouble=null where repo=$1 and number=$2");
+         open=$9, changed_at=$10, merged=$11, trouble=null, \
+         into_since=case when base_branch<>$7 then $6 else into_since end, \
+         head_since=case when head=$8 then head_since else $6 end where repo=$1 and number=$2");
     let s = &facts.snapshot;
     let query = query.bind(repo.get()).bind(s.number.get()).bind(to_json(s)?).bind(facts.default_tip.to_string());
     let query = query.bind(facts.seen).bind(now.micros());

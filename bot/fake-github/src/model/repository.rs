@@ -172,6 +172,18 @@ impl Model {
         message: &str,
         changes: &[Change],
     ) -> Result<String, Error> {
+        self.commit_merge(repository, branch, author, (message, None), changes)
+    }
+
+    /// The same with a second parent, as somebody makes it who merges by hand.
+    pub(crate) fn commit_merge(
+        &mut self,
+        repository: u64,
+        branch: &str,
+        author: u64,
+        (message, merged): (&str, Option<&str>),
+        changes: &[Change],
+    ) -> Result<String, Error> {
         let person = self.person(author);
         let it = self.repository(repository)?;
         let before = it.git.branch(branch)?;
@@ -179,7 +191,7 @@ impl Model {
             Some(sha) => Some(sha.clone()),
             None => it.git.branch(&it.default_branch)?,
         };
-        let sha = it.git.commit_changes(branch, parent.as_deref(), &person, message, changes)?;
+        let sha = it.git.commit_changes(branch, (parent.as_deref(), merged), &person, message, changes)?;
         self.ref_changed(repository, &format!("refs/heads/{branch}"), before.as_deref().unwrap_or(ZERO), &sha, author)?;
         Ok(sha)
     }

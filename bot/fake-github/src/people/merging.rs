@@ -2,6 +2,7 @@
 
 use crate::FakeGitHub;
 use crate::error::Error;
+use crate::git::Change;
 use crate::model::Model;
 use crate::model::account::Role;
 use crate::model::landing::Method;
@@ -37,6 +38,22 @@ impl FakeGitHub {
     pub fn merge_pull(&self, repository: &str, number: u64, login: &str, method: Method) -> Result<String, Error> {
         let how = MergeRequest { method: Some(method), ..MergeRequest::default() };
         self.writer(repository, login, |model, id, actor| model.merge_pull(id, number, actor, &how))
+    }
+
+    /// Merges a commit by hand and pushes that: on top of the branch stand these changes and nothing else of it.
+    ///
+    /// # Errors
+    /// There is no such repository, person or commit.
+    pub fn push_merge(
+        &self,
+        repository: &str,
+        (branch, merged): (&str, &str),
+        login: &str,
+        changes: &[Change],
+    ) -> Result<String, Error> {
+        self.writer(repository, login, |model, id, actor| {
+            model.commit_merge(id, branch, actor, ("Merge by hand", Some(merged)), changes)
+        })
     }
 
     /// Presses *Merge when ready* on a base with a merge queue. Without required checks it is merged at once.

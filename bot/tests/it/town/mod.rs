@@ -19,6 +19,7 @@ mod secrets;
 mod server;
 mod tool;
 mod trap;
+mod trust;
 mod unusual;
 
 use std::cell::RefCell;

@@ -53,7 +53,8 @@ impl GateWants {
         wants
     }
 
-    fn teams_of(&mut self, access: &Access) {
+    /// Adds the teams that rights name.
+    pub fn teams_of(&mut self, access: &Access) {
         self.teams.extend(access.rules.iter().flat_map(|rule| &rule.who).filter_map(slug));
     }
 

@@ -7,8 +7,8 @@ use model::survey::{Survey, SurveyedStack};
 
 use super::{Question, Stand, stand};
 use crate::decide::command::{Line, Scene, picked};
-use crate::decide::line;
 use crate::decide::pull::Step;
+use crate::decide::{apply, line};
 use crate::world::{LandingRow, PullWorld, RunRow, StackOutcome};
 
 /// `buildit apply` on a merged pull request: what a person asks for is applied, although nobody reviewed just that.
@@ -68,8 +68,7 @@ fn askable<'a>(
             return Err(format!("waits for {}", unmet.join("; ")));
         }
     };
-    let unseen = plan.ended_at.is_none_or(|ended| ended > scene.row.created_at);
-    if unseen { Err("its plan is newer than the comment; read it, then comment again".to_owned()) } else { Ok(plan) }
+    apply::was_read(scene, plan).map(|()| plan)
 }
 
 /// `buildit discard`: a merged change is given up; it shows in the next plan, which asks.

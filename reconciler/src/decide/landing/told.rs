@@ -5,7 +5,7 @@ use model::publication::ApplyStanding;
 use model::run::RunState;
 use model::survey::Survey;
 
-use super::{Question, Stand, last_apply, plan_of, reviewed, stand};
+use super::{Question, Stand, last_apply, of_head, plan_of, stand};
 use crate::decide::apply;
 use crate::world::{LandedStack, LandingRow, PullWorld, RunRow, StackOutcome};
 
@@ -26,7 +26,7 @@ pub(crate) fn told<'a>(
 ) -> Told<'a> {
     let last = last_apply(world, landing, item);
     let plan_of_last = || last.and_then(|apply| plan_of(world, apply.what.plan?));
-    let seen = || survey.stack(&item.stack).and_then(|stack| reviewed(world, stack));
+    let seen = || survey.stack(&item.stack).and_then(|stack| of_head(world, stack));
     let told = |plan, standing| Told { plan, standing: Some(standing), gates: Vec::new() };
     let empty = |plan| Told { plan, ..Told::default() };
     match stand(world, landing, survey, item) {

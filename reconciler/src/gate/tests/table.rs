@@ -11,7 +11,7 @@ use model::who::Who;
 use model::window::Window;
 
 use super::{Case, approved, at, review, sha};
-use crate::gate::{Divergence, Shown, approve, warnings};
+use crate::gate::{Asked, Divergence, Shown, Way, approve, warnings};
 
 fn shown(judged: &crate::gate::Judged, name: &str) -> String {
     let line = |gate: &model::gate::Gate| {
@@ -248,13 +248,17 @@ fn what_always_holds() {
     assert_snapshot!(with(&|case| case.facts.draft = true), @r"Fail no conflicts: the pull request is a draft");
     assert_snapshot!(with(&|case| case.facts.state = PullState::Closed), @r"Fail no conflicts: the pull request is closed");
     assert_snapshot!(with(&|case| case.frozen = Some("frozen by ana: release day".to_owned())), @r"Fail not frozen: frozen by ana: release day");
+    assert_snapshot!(with(&|case| case.trusted = false), @r"Fail trusted branch: `main` is not a trusted branch: nothing is applied into it");
     assert_snapshot!(with(&|case| case.waits_for = vec![StackName::parse("dns").expect("a name")]), @r"Pending stacks before it: `dns` must be applied first");
     assert_snapshot!(with(&|case| case.base_error = Some("unknown node `aproval`".to_owned())), @r"Fail configuration: the base's own `.buildit/` has errors, so what it asks for is not known: unknown node `aproval`");
     assert_snapshot!(with(&|case| case.facts.head = sha('e')), @r"
-    Pending no conflicts: what GitHub says of this head was not read yet
-    Pending other checks: what GitHub says of this head was not read yet
-    Pending undiverged: what GitHub says of this head was not read yet
+    Pending no conflicts: what GitHub says of it is being read
+    Pending other checks: what GitHub says of it is being read
+    Pending undiverged: what GitHub says of it is being read
     ");
+    // Retargeted since: another branch's rules are no answer.
+    let elsewhere = with(&|case| case.facts.base_branch = "release/1".to_owned());
+    assert_eq!(elsewhere, with(&|case| case.facts.head = sha('e')));
 }
 
 #[test]
@@ -322,9 +326,69 @@ fn a_merge_answers_what_only_an_open_pull_request_is_asked() {
 }
 
 #[test]
-fn without_a_pull_request_only_what_needs_none_holds() {
-    let case = Case::asking(&[Requirement::Signed]);
-    let judged = case.judge_with(None);
-    assert!(judged.gates().iter().all(|gate| gate.outcome == Outcome::Fail), "{:?}", judged.gates());
-    assert!(approve(judged).is_err());
+fn without_a_pull_request_nothing_holds_unless_pushes_are_applied() {
+    let window =
+        Windows { any: [Window { cron: "0 13 * * THU".into(), seconds: 3600, tz: "Europe/Paris".into() }].into() };
+    let push = |way, more: &[Requirement]| {
+        let mut case = Case::asking(&[&[Requirement::Windows(window.clone()), Requirement::Codeowners], more].concat());
+        case.way = way;
+        case
+    };
+    let unmet = |case: &Case| {
+        let judged = case.judge_with(None);
+        judged.unmet().map(|gate| gate.name.clone()).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(unmet(&push(Way::Push, &[])), "no-conflicts, approvals, codeowners, checks-passed, undiverged");
+    assert_eq!(unmet(&push(Way::OnPush, &[])), "");
+    // What is of the commit, or of the moment, is asked of a push too.
+    assert_eq!(unmet(&push(Way::OnPush, &[Requirement::Signed])), "signed");
+    let mut late = push(Way::OnPush, &[]);
+    late.now = at(120);
+    assert_eq!(unmet(&late), "window");
+    let frozen = Case { frozen: Some("ana froze applies".to_owned()), ..push(Way::OnPush, &[]) };
+    assert_eq!(unmet(&frozen), "not-frozen");
+    assert!(approve(push(Way::OnPush, &[]).judge_with(None)).is_ok());
+}
+
+#[test]
+fn a_program_approves_only_where_it_is_named() {
+    let by_bot = |asked: Approvals| {
+        rule(asked, |case| {
+            let given = Review { bot: true, ..approved("renovate-approve[bot]") };
+            case.facts.reviews = Fact::Is(vec![given]);
+            case.facts.roles.insert("renovate-approve[bot]".to_owned(), model::pull::Role::Write);
+        })
+    };
+    assert_snapshot!(by_bot(Approvals::plain(1)), @r"pending approvals 0 of 1 | not counted: renovate-approve[bot] (a program)");
+    assert_snapshot!(by_bot(from(1, &["*"])), @r"pending approvals 0 of 1 (*) | from *; not counted: renovate-approve[bot] (a program)");
+    assert_snapshot!(by_bot(from(1, &["user:renovate-approve[bot]"])), @r"pass approvals 1 of 1 (user:renovate-approve[bot]) | approved by renovate-approve[bot]");
+}
+
+#[test]
+fn another_base_begins_anew() {
+    let since = |minutes: Option<i64>| rule(Approvals::plain(1), |case| case.since = minutes.map(at));
+    assert_snapshot!(since(None), @r"pass approvals 1 of 1 | approved by ben");
+    assert_snapshot!(since(Some(9)), @r"pass approvals 1 of 1 | approved by ben");
+    assert_snapshot!(since(Some(11)), @r"pending approvals 0 of 1 | not counted: ben (given before the pull request went into `main`)");
+}
+
+#[test]
+fn whoever_asks_for_what_differs_approves_it() {
+    let by = |login: &'static str, asked: Approvals| {
+        rule(asked, |case| {
+            case.shown = vec![Shown { head: sha('a'), fingerprint: "F0".to_owned(), at: at(5) }];
+            case.word = Some(Asked { login, bot: false, role: Some(model::pull::Role::Write), at: at(15) });
+        })
+    };
+    assert_snapshot!(by("dan", Approvals::plain(1)), @r"pass approvals 1 of 1 | approved by dan, who asked for it; not counted: ben (for another plan, at aaaaaaa)");
+    // Their own work they cannot approve so either, nor for others who must.
+    assert_snapshot!(by("ana", Approvals::plain(1)), @r"pending approvals 0 of 1 | not counted: ana (the author), ben (for another plan, at aaaaaaa)");
+    assert_snapshot!(by("dan", Approvals::plain(2)), @r"pending approvals 1 of 2 | approved by dan, who asked for it; not counted: ben (for another plan, at aaaaaaa)");
+    assert_snapshot!(by("dan", from(1, &["team:sre"])), @r"pending approvals 0 of 1 (team:sre) | from team:sre; not counted: ben (for another plan, at aaaaaaa), dan (not team:sre)");
+    // What is within a reviewed plan was reviewed.
+    let within = rule(Approvals::plain(1), |case| {
+        case.shown = vec![Shown { head: sha('a'), fingerprint: "F0".to_owned(), at: at(5) }];
+        case.within = Some("F0");
+    });
+    assert_snapshot!(within, @r"pass approvals 1 of 1 | approved by ben");
 }
