@@ -33,11 +33,16 @@ pub(super) fn apply_verdict(view: &PullView) -> Verdict {
             return verdict(Status::QUEUED, title, title.to_owned(), "**Next:** see `buildit/plan`.");
         }
     };
-    let applies: Vec<(&StackRow, &ApplyView)> = rows
+    let mut applies: Vec<(&StackRow, &ApplyView)> = rows
         .iter()
         .filter_map(|row| Some((row, row.apply.as_ref()?)))
         .filter(|(_, it)| it.mode != ApplyMode::Never)
         .collect();
+    applies.sort_by_key(|(row, it)| (rank(&it.standing), row.stack.clone()));
+    if let Some((row, it)) = applies.first().filter(|(_, it)| matches!(it.standing, ApplyStanding::Lost { .. })) {
+        // Somebody must look, whatever the other stacks wait for.
+        return told(row, it, &applies);
+    }
     if unfinished(rows) {
         let title = "Waits for the plans";
         return verdict(Status::QUEUED, title, title.to_owned(), "**Next:** nothing to do; this follows the plans.");
@@ -48,14 +53,11 @@ pub(super) fn apply_verdict(view: &PullView) -> Verdict {
         let next = "**Next:** see `buildit/plan`.";
         return verdict(Status::QUEUED, &format!("{name}: no plan to apply"), headline, next);
     }
-    if applies.is_empty() {
+    let Some((worst, it)) = applies.first() else {
         let why = if rows.iter().any(|row| row.apply.is_some()) { "by configuration" } else { "no plan has changes" };
         return verdict(Status::ended("success"), "Nothing to apply", format!("Nothing to apply: {why}"), "");
-    }
-    let mut sorted = applies;
-    sorted.sort_by_key(|(row, it)| (rank(&it.standing), row.stack.clone()));
-    let (worst, it) = sorted[0];
-    told(worst, it, &sorted)
+    };
+    told(worst, it, &applies)
 }
 
 fn unfinished(rows: &[StackRow]) -> bool {

@@ -2,6 +2,7 @@
 //! `tidy` reads the source. One binary links once; every test file is a module of it.
 
 mod api;
+mod chaos;
 mod clone;
 mod explain;
 mod facts;

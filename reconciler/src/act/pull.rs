@@ -149,6 +149,7 @@ async fn rows(
         Step::Allow { head } => pulls::allow(conn, repo, number, &head).await,
         Step::Thaw { stack } => {
             States::freeze(conn, repo, &stack, None).await?;
+            States::let_go(conn, repo, &stack).await?;
             line_moved(pass, conn, repo).await
         }
         Step::CloseLanding { landing } => landings::close(conn, repo, landing).await,

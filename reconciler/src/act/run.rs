@@ -43,10 +43,8 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, run: RunRow, step: Step) -> Resul
             let unknown = apply::unknown(pass, &run).await?;
             end(pass, RunRow { unknown, ..run }, RunEvent::Lose, Some(failure("apply", headline))).await?;
         }
-        Step::Lose => {
-            let headline = "the worker of this plan vanished; comment `buildit plan` for a new one";
-            end(pass, run, RunEvent::Fail, Some(failure("start", headline))).await?;
-        }
+        Step::Lose => vanished(pass, run).await?,
+        Step::Again => again(pass, run).await?,
         Step::Interrupt => {
             executor.interrupt(&run.job()).await?;
             let now = pass.now();
@@ -64,6 +62,25 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, run: RunRow, step: Step) -> Resul
         Step::Done => {}
     }
     Ok(None)
+}
+
+/// Another job takes the place of one that vanished; what it wrote stays in the log.
+async fn again(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
+    pass.parts.executor.remove(&run.job()).await?;
+    (run.attempt, run.job_started, run.interrupted_at) = (run.attempt + 1, false, None);
+    run.started_at = Some(pass.now());
+    let mut tx = pass.write().await?;
+    runs::save(&mut tx, &run).await?;
+    runs::forget_job(&mut tx, run.id).await?;
+    Ok(pass.commit(tx).await?)
+}
+
+/// Ends a plan whose jobs vanish.
+async fn vanished(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
+    let headline =
+        "the worker of this plan vanished, twice; see what ends processes there, then comment `buildit plan`";
+    let phase = run.phase.clone().unwrap_or_else(|| "start".to_owned());
+    end(pass, run, RunEvent::Fail, Some(failure(&phase, headline))).await
 }
 
 async fn save(pass: &Pass<'_>, run: RunRow) -> Result<(), StoreError> {
@@ -191,6 +208,10 @@ pub(super) async fn end(
             states::set_lineage(&mut tx, run.repo, &run.what.stack, Some(&lineage)).await?;
         }
         if run.what.kind == RunKind::Apply {
+            if run.state != RunState::Lost {
+                // Its tool is gone, and could not say so.
+                States::let_go(&mut tx, run.repo, &run.what.stack).await?;
+            }
             // Locks, what is left and what waited for it follow; other plans of the stack are out of date.
             pass.mark(&mut tx, run.repo, &Key::Pull(run.repo, run.pull)).await?;
             for pull in pulls::open(&mut tx, run.repo, None).await? {
@@ -250,6 +271,7 @@ async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> {
         }
         (Outcome::Completed, _) => planned(pass, run).await,
         (Outcome::TimedOut { .. }, _) => end(pass, run, RunEvent::TimeOut, None).await,
+        (Outcome::Vanished, _) => vanished(pass, run).await,
         _ => {
             let failure = explained(pass, &run, &job);
             end(pass, run, RunEvent::Fail, Some(failure)).await

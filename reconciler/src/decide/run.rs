@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use model::job::Outcome;
 use model::run::{RunEvent, RunKind, RunState, Wanted};
 use model::time::Timestamp;
 
@@ -18,6 +19,8 @@ const IMPATIENCE: Duration = Duration::from_secs(15);
 const OVERDUE: Duration = Duration::from_secs(180);
 /// A killed job is killed again after this.
 const KILL_AGAIN: Duration = Duration::from_secs(30);
+/// A plan whose worker vanishes has so many jobs, the first included. What ends them may be the plan itself.
+const ATTEMPTS: u32 = 2;
 /// A queued run looks by itself after this, should nobody wake it.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The same while this server leaves: the next one is soon there.
@@ -52,6 +55,8 @@ pub(crate) enum Step {
     Finish,
     /// The job vanished: end the run.
     Lose,
+    /// The job vanished, and a plan changes nothing: another one takes its place.
+    Again,
     /// Interrupt the job.
     Interrupt,
     /// Kill the job, and look again then.
@@ -95,6 +100,10 @@ pub(crate) fn decide(run: &RunRow, now: Timestamp, leaving: Leaving) -> Step {
 }
 
 fn active(run: &RunRow, now: Timestamp, leaving: Leaving) -> Step {
+    let vanished = run.job_lost || run.job_end.as_ref().is_some_and(|end| end.outcome == Outcome::Vanished);
+    if vanished && run.what.kind == RunKind::Plan && run.attempt < ATTEMPTS && stop(run).is_none() {
+        return Step::Again;
+    }
     if run.job_end.is_some() {
         return Step::Finish;
     }
@@ -157,7 +166,7 @@ pub(crate) fn stop(run: &RunRow) -> Option<RunEvent> {
 
 #[cfg(test)]
 mod tests {
-    use model::job::{JobEnd, Outcome};
+    use model::job::JobEnd;
 
     use super::super::sample;
     use super::*;
@@ -229,6 +238,24 @@ mod tests {
         let late = NOW.after(Duration::from_secs(run.timeout()) + OVERDUE);
         assert!(matches!(decide(&run, late, Leaving::No), Step::Kill { .. }));
         run.job_lost = true;
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Again);
+        run.attempt = ATTEMPTS;
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Lose);
+    }
+
+    #[test]
+    fn a_vanished_plan_is_made_once_more_and_an_apply_never() {
+        let vanished = JobEnd { outcome: Outcome::Vanished, steps: Vec::new(), at: NOW, log_dropped: 0 };
+        let mut run = RunRow { job_end: Some(vanished), ..started() };
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Again);
+        run.wanted = Wanted::Cancel;
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Finish, "nobody wants it any more");
+        run.wanted = Wanted::Run;
+        run.attempt = ATTEMPTS;
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Finish);
+        (run.attempt, run.what.kind) = (1, RunKind::Apply);
+        assert_eq!(decide(&run, NOW, Leaving::No), Step::Finish);
+        (run.job_lost, run.job_end) = (true, None);
         assert_eq!(decide(&run, NOW, Leaving::No), Step::Lose);
     }
 

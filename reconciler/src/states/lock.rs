@@ -202,6 +202,18 @@ impl States {
         }
     }
 
+    /// Ends a lock whose run has an end, within the transaction of the caller, and makes the epoch grow: whatever of
+    /// the holder is still on its way changes nothing any more.
+    pub async fn let_go(conn: &mut Conn, repo: RepoId, stack: &StackName) -> Result<(), StoreError> {
+        let row = states::hold(conn, repo, stack).await?;
+        let Some(run) = row.lock.and_then(|held| held.run) else { return Ok(()) };
+        if runs::by_id(conn, run).await?.is_some_and(|run| run.state.is_terminal()) {
+            states::unlock(conn, repo, stack).await?;
+            states::grow_epoch(conn, repo, stack).await?;
+        }
+        Ok(())
+    }
+
     /// Ends the lock of that id for its holder, whose run has an end, and makes the epoch grow, so that whatever of
     /// the holder is still alive changes nothing any more. Gives who it was.
     pub async fn force_unlock(

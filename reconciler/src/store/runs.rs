@@ -158,6 +158,13 @@ pub(crate) async fn end_job(conn: &mut Conn, id: RunId, end: &JobEnd, tail: &str
     Ok(())
 }
 
+/// What was read of a job that another one follows.
+pub(crate) async fn forget_job(conn: &mut Conn, id: RunId) -> Result<(), StoreError> {
+    let query = sql("update runs set job_end=null, job_lost=0, cursor=0, skip=0, phase=null, tail=null where id=$1");
+    db::run(conn, query.bind(id.to_string())).await?;
+    Ok(())
+}
+
 /// The executor does not know the job any more.
 pub(crate) async fn lose_job(conn: &mut Conn, id: RunId) -> Result<(), StoreError> {
     db::run(conn, sql("update runs set job_lost=1 where id=$1").bind(id.to_string())).await?;

@@ -183,7 +183,7 @@ pub(crate) enum Silence {
 }
 
 /// A request that may get no answer.
-async fn try_ask(
+pub(crate) async fn try_ask(
     method: &str,
     url: &str,
     token: Option<&str>,

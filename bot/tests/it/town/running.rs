@@ -148,16 +148,18 @@ fn a_plan_that_does_not_end_is_timed_out() {
 }
 
 #[test]
-fn a_job_that_vanishes_is_a_failure() {
+fn a_job_that_vanishes_is_made_once_more_and_then_a_failure() {
     let told = two_stacks(|town| {
         town.open("one", "One", &[("network/main.tf", &main_tf(&[("vpc", "a")], WAITS))]);
         town.settle();
-        for job in town.jobs.running() {
-            town.jobs.vanish(&job);
+        for when in ["the machine lost it", "and again"] {
+            for job in town.jobs.running() {
+                town.jobs.vanish(&job);
+            }
+            town.settle();
+            town.advance(60);
+            town.tell(when);
         }
-        town.settle();
-        town.advance(60);
-        town.tell("the machine lost it");
     });
     insta::assert_snapshot!(told);
 }
