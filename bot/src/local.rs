@@ -56,7 +56,7 @@ impl Published {
     pub fn view(&self) -> Option<&PullView> {
         self.checks.iter().find_map(|check| match &check.view {
             View::Pull(view) => Some(&**view),
-            View::Stack(_) => None,
+            View::Stack(_) | View::Config(_) => None,
         })
     }
 
@@ -144,6 +144,7 @@ impl ForgeRead for LocalForge {
             mergeable: None,
             labels: Vec::new(),
             updated_at: it.at,
+            merged_at: None,
         })
     }
 

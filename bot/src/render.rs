@@ -10,6 +10,7 @@
 mod apply;
 mod check;
 mod comment;
+mod config;
 mod dangers;
 pub mod diff;
 mod failure;
@@ -31,7 +32,7 @@ pub use verdict::{Status, Verdict, pull_verdict, row_verdict};
 use model::id::CommentId;
 
 /// Grows when the same publication would be written differently; part of every digest of what was published.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The first line of the summary comment; by it the comment is found again.
 pub const SUMMARY_MARKER: &str = "<!-- buildit:summary:v1 -->";

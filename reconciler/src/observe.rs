@@ -4,7 +4,7 @@
 
 use model::id::{PullNumber, RepoId, RunId};
 use model::run::RunKind;
-use model::survey::Survey;
+use model::survey::{Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use crate::secrets;
@@ -25,6 +25,11 @@ pub(crate) async fn pull(
     know_secrets(conn, &row, repo, &mut pull.survey).await?;
     if let Some(landing) = &mut landing {
         know_secrets(conn, &row, repo, &mut landing.survey).await?;
+    }
+    let head = pull.snapshot.as_ref().map(|snapshot| snapshot.head.as_str());
+    if pull.allowed.is_some() && pull.allowed.as_deref() == head {
+        let surveys = pull.survey.iter_mut().chain(landing.as_mut().and_then(|landing| landing.survey.as_mut()));
+        surveys.flat_map(|survey| &mut survey.stacks).for_each(SurveyedStack::allow_secrets);
     }
     let (plans, applies) = runs::of_pull(conn, repo, number)
         .await?
@@ -77,6 +82,10 @@ pub(crate) async fn landing(
     if let Some(pull) = landing.pull {
         let Some(world) = self::pull(conn, repo, pull, base_url, now).await? else { return Ok(None) };
         know_secrets(conn, &world.repo, repo, &mut landing.survey).await?;
+        let merged = world.pull.snapshot.as_ref().map(|snapshot| snapshot.head.as_str());
+        if merged.is_some() && world.pull.allowed.as_deref() == merged {
+            landing.survey.iter_mut().flat_map(|survey| &mut survey.stacks).for_each(SurveyedStack::allow_secrets);
+        }
         return Ok(Some(PullWorld { landing: Some(landing), ..world }));
     }
     let Some(row) = pulls::repo(conn, repo).await? else { return Ok(None) };

@@ -173,9 +173,6 @@ pub(crate) struct LastApply {
 pub(crate) struct RunDetail {
     pub(crate) surveyed: SurveyedStack,
     pub(crate) why: Vec<model::affected::Why>,
-    /// Did somebody allow the head that it is made of?
-    #[serde(default)]
-    pub(crate) allowed: bool,
     /// The branch that the pull request goes into; empty when that is not known.
     #[serde(default)]
     pub(crate) into: String,
@@ -289,7 +286,28 @@ pub(crate) struct Outcome {
     /// What it says about merging after the apply.
     #[serde(default)]
     pub(crate) merge: Option<MergeWish>,
+    /// What it says about the configuration that is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<ConfigWord>,
     pub(crate) parts: Vec<model::publication::ReplyPart>,
+}
+
+/// A person's word on what a pull request loosens.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ConfigWord {
+    /// Of exactly what.
+    pub(crate) digest: String,
+    pub(crate) said: Said,
+}
+
+/// What a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Said {
+    Approve,
+    Reject,
+    /// They take back what they said.
+    Nothing,
 }
 
 /// What was written to GitHub.

@@ -258,5 +258,6 @@ fn pull(repo: RepoId, it: shape::Pull) -> Result<PullSnapshot, ForgeError> {
         mergeable: it.mergeable,
         labels,
         updated_at: time(&it.updated_at)?,
+        merged_at: it.merged_at.as_deref().map(time).transpose()?,
     })
 }

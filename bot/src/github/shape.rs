@@ -98,6 +98,9 @@ pub(crate) struct Pull {
     #[serde(default)]
     pub(crate) labels: Vec<Label>,
     pub(crate) updated_at: String,
+    /// Absent where GitHub leaves it out.
+    #[serde(default)]
+    pub(crate) merged_at: Option<String>,
 }
 
 impl Pull {

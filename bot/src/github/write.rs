@@ -263,7 +263,7 @@ fn is_ours(it: &shape::Comment, author: &str, marker: &str) -> bool {
 }
 
 fn check_name(name: &str) -> Option<CheckName> {
-    if let Some(aggregate) = [CheckName::Plan, CheckName::Apply].into_iter().find(|it| it.to_string() == name) {
+    if let Some(aggregate) = CheckName::AGGREGATES.into_iter().find(|it| it.to_string() == name) {
         return Some(aggregate);
     }
     StackName::parse(name.strip_prefix("plan: ")?).ok().map(CheckName::Stack)

@@ -1,11 +1,12 @@
 //! Check runs: state, title, summary, text and annotations.
 
+use model::config::Weakened;
 use model::diagnostic::{Diagnostic, Severity};
 use model::publication::{Check, CheckAction, CheckName, PullView, RowStatus, StackRow, Standing, View};
 
 use crate::render::text::{cut, inline, link, one_line};
 use crate::render::verdict::{Verdict, capital, pull_verdict, row_verdict};
-use crate::render::{BUDGET, apply, comment, dangers, failure};
+use crate::render::{BUDGET, apply, comment, config, dangers, failure};
 
 /// A check run as GitHub takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,10 @@ pub fn check(check: &Check) -> RenderedCheck {
         View::Pull(view) if check.name == CheckName::Apply => applies(view),
         View::Pull(view) => pull(view),
         View::Stack(row) => stack(row),
+        View::Config(view) => {
+            let (verdict, summary) = config::told(view);
+            rendered(verdict, cut(&summary, BUDGET), String::new(), view.weakened.iter().filter_map(loosened).collect())
+        }
     };
     RenderedCheck { buttons: check.actions.iter().map(|action| button(*action)).collect(), ..rendered }
 }
@@ -174,6 +179,19 @@ fn annotation(diagnostic: &Diagnostic) -> Option<Annotation> {
         },
         message: cut(&format!("{}{help}", capital(&diagnostic.summary)), BUDGET),
         title: cut(&one_line(&diagnostic.code), 255),
+    })
+}
+
+/// The line that loosens something.
+fn loosened(one: &Weakened) -> Option<Annotation> {
+    let span = one.at.as_ref()?;
+    Some(Annotation {
+        path: span.file.clone(),
+        start_line: span.line.max(1),
+        end_line: span.end_line.max(span.line).max(1),
+        level: Level::Warning,
+        message: cut(&one_line(&config::line(one)), 2_000),
+        title: "weakens a gate".to_owned(),
     })
 }
 

@@ -139,7 +139,7 @@ fn headlines_and_next_steps() {
     reading: Reading the pull request
         **Next:** nothing to do; the plans follow.
     fork: From a fork: nothing was run
-        **Next:** read the diff; to have it planned, push the branch to this repository. This version does not plan forks.
+        **Next:** read the diff, then a writer comments `buildit allow a1b2c3d`.
     untrusted: Not planned: `main` is not a trusted branch
         **Next:** nothing to do. To have it planned, name the branch in `branches` of the default branch's `.buildit/`.
     draft: Draft: planned when it is ready for review
@@ -210,7 +210,7 @@ fn checks() {
         .collect();
     assert_snapshot!(seen.join("\n"), @r#"
     reading | in_progress - | Reading the pull request
-    fork | completed action_required | From a fork: nothing was run
+    fork | completed action_required | A writer must allow a1b2c3d
     untrusted | completed neutral | Not planned: main is not a trusted branch
     draft | queued - | Draft: planned when it is ready for review
     config errors | completed failure | stacks.kdl:12: unknown node "aproval"

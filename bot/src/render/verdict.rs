@@ -66,9 +66,11 @@ pub fn pull_verdict(view: &PullView) -> Verdict {
             verdict(Status::ended("cancelled"), title, title.to_owned(), "**Next:** nothing to do.")
         }
         Standing::Fork => {
-            let title = "From a fork: nothing was run";
-            let next = "**Next:** read the diff; to have it planned, push the branch to this repository. This version does not plan forks.";
-            verdict(Status::ended("action_required"), title, title.to_owned(), next)
+            let head = view.head.short();
+            let title = format!("A writer must allow {head}");
+            let next = format!("**Next:** read the diff, then a writer comments `buildit allow {head}`.");
+            let headline = "From a fork: nothing was run".to_owned();
+            verdict(Status::ended("action_required"), &title, headline, &next)
         }
         Standing::UntrustedBase { .. } => {
             let title = format!("Not planned: {} is not a trusted branch", view.base_branch);

@@ -108,6 +108,7 @@ fn everything() -> GateWants {
         threads: true,
         signatures: true,
         teams: BTreeSet::from(["sre".to_owned()]),
+        people: BTreeSet::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::affected::{Affected, ChangedFile};
 use crate::command::CommandError;
+use crate::config::Weakened;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::gate::Gate;
 use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, StackName};
@@ -30,8 +31,15 @@ pub enum CheckName {
     Plan,
     /// `buildit/apply`, the aggregate of applies.
     Apply,
+    /// `buildit/config`, where the configuration is changed.
+    Config,
     /// `plan: NAME`, one stack.
     Stack(StackName),
+}
+
+impl CheckName {
+    /// Those that are about the whole pull request.
+    pub const AGGREGATES: [CheckName; 3] = [CheckName::Plan, CheckName::Apply, CheckName::Config];
 }
 
 impl fmt::Display for CheckName {
@@ -39,6 +47,7 @@ impl fmt::Display for CheckName {
         match self {
             CheckName::Plan => f.write_str("buildit/plan"),
             CheckName::Apply => f.write_str("buildit/apply"),
+            CheckName::Config => f.write_str("buildit/config"),
             CheckName::Stack(stack) => write!(f, "plan: {stack}"),
         }
     }
@@ -111,6 +120,27 @@ pub enum View {
     Pull(Box<PullView>),
     /// One stack.
     Stack(Box<StackRow>),
+    /// What becomes of the configuration.
+    Config(Box<ConfigView>),
+}
+
+/// What a pull request does to the configuration of the base: which stacks come and go, and what it loosens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigView {
+    /// Stacks that only the change has.
+    pub added: Vec<StackName>,
+    /// Stacks that it takes away.
+    pub removed: Vec<StackName>,
+    /// What it loosens.
+    pub weakened: Vec<Weakened>,
+    /// Who said that this is meant so.
+    pub approved: Vec<String>,
+    /// Who said that it must not be.
+    pub rejected: Vec<String>,
+    /// Who may say so, in words.
+    pub who: String,
+    /// The first error of the change's own configuration: what it comes to is not known.
+    pub error: Option<String>,
 }
 
 /// The summary comment's content.

@@ -45,6 +45,9 @@ pub struct PullSnapshot {
     pub labels: Vec<String>,
     /// When it was last changed on GitHub.
     pub updated_at: Timestamp,
+    /// When it was merged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_at: Option<Timestamp>,
 }
 
 /// Open, closed or merged.

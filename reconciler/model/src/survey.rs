@@ -34,6 +34,9 @@ pub struct Survey {
     /// Errors in the trusted base's own configuration: its rules are not known, and nothing may be applied.
     #[serde(default, skip_serializing_if = "Diagnostics::is_empty")]
     pub trusted_errors: Diagnostics,
+    /// Stacks of the plan tree that the base does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<StackName>,
     /// What the pull request would loosen once it is merged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weakened: Vec<Weakened>,
@@ -96,6 +99,14 @@ pub struct SecretVersion {
     pub scope: String,
     /// Counts up with each change there.
     pub version: i64,
+}
+
+impl SurveyedStack {
+    /// Somebody read what the change does and allowed it: it gets the secrets that it would bring.
+    pub fn allow_secrets(&mut self) {
+        let waiting: Vec<NotYet> = self.new_secrets.drain(..).map(|one| one.waits()).collect();
+        self.stack.not_yet.retain(|need| !waiting.contains(need));
+    }
 }
 
 impl Survey {

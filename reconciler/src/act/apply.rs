@@ -45,6 +45,7 @@ pub(crate) async fn start(pass: &Pass<'_>, run: RunRow, start: Start) -> Result<
         Start::Ask => return ask(pass, run).await,
         Start::NotYet => return Ok(Some(pass.now().after(SOON))),
         Start::Stale(reason) => return stale(pass, run, &reason).await,
+        Start::Refused(reason) => return held_back(pass, run, &reason).await,
         Start::Judged(judged) => judged,
     };
     let approved = match &run.what.forced {

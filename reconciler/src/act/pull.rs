@@ -117,8 +117,8 @@ async fn rows(
             runs::insert(conn, id, (repo, number), &what, now).await?;
             pass.mark(conn, repo, &Key::Run(id)).await
         }
-        Step::TrustState { stack } => {
-            states::set_lineage(conn, repo, &stack, None).await?;
+        Step::TrustState { stack, lineage } => {
+            states::set_lineage(conn, repo, &stack, lineage.as_deref()).await?;
             line_moved(pass, conn, repo).await
         }
         Step::BreakLock { stack, lock } => Ok(States::break_lock(conn, repo, &stack, &lock).await?),
@@ -222,7 +222,9 @@ async fn read_gates(pass: &Pass<'_>, world: &PullWorld, wants: &GateWants) -> Re
     let app = forge.app_id().await?;
     let facts = forge.gate_facts(&repo, world.pull.number, wants).await?;
     let place = (world.pull.repo, world.pull.number);
-    let moved = world.pull.snapshot.as_ref().is_none_or(|known| known.head != facts.head || known.state != facts.state);
+    let moved = world.pull.snapshot.as_ref().is_none_or(|known| {
+        (&known.head, known.state, &known.base_branch) != (&facts.head, facts.state, &facts.base_branch)
+    });
     let mut tx = pass.write().await?;
     due::set_setting(&mut tx, due::APP, &app.to_string()).await?;
     gates::set_facts(&mut tx, place, &facts, world.pull.seen, pass.now()).await?;

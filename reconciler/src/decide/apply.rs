@@ -19,7 +19,7 @@ use super::gates::Beside;
 use super::order::{self, Order};
 use super::pull::Step;
 use super::{answer, gates, landing, line, plannable};
-use crate::world::{LockKey, NewRun, PullWorld, RunRow, ShownRow, Waiter};
+use crate::world::{LockKey, NewRun, PullWorld, RunRow, ShownRow, StackFacts, Waiter};
 
 /// The newest apply of a plan.
 pub(crate) fn of_plan<'a>(world: &'a PullWorld, plan: &RunRow) -> Option<&'a RunRow> {
@@ -62,17 +62,33 @@ fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &Run
         None if ready => ApplyStanding::Ready,
         None => ApplyStanding::Waits,
     };
-    (standing, judged.into_gates())
+    let mut gates = judged.into_gates();
+    gates.extend(not_started(world, plan));
+    (standing, gates)
+}
+
+/// Why the last apply of the plan was not started, although it had been accepted: whoever asked reads it here.
+fn not_started(world: &PullWorld, plan: &RunRow) -> Option<Gate> {
+    let called_off = |apply: &&RunRow| apply.state == RunState::Cancelled && apply.epoch.is_none();
+    let out_of_date = || made_after(world, plan).filter(|apply| apply.state == RunState::Stale);
+    let last = of_plan(world, plan).filter(called_off).or_else(out_of_date)?;
+    let why = last.failure.as_ref().filter(|failure| failure.phase == "start")?;
+    Some(Gate::new("last-apply", Holds::Fail, why.headline.clone()).titled("the last `buildit apply`"))
 }
 
 /// The apply that stopped, of which this plan shows what is left: that is said until it is applied.
 fn stopped(world: &PullWorld, plan: &RunRow) -> Option<ApplyStanding> {
-    let id = plan.what.request.as_deref()?.strip_prefix(AFTER)?;
-    let apply = world.applies.iter().find(|run| run.id.to_string() == id)?;
+    let apply = made_after(world, plan)?;
     let unused = of_plan(world, plan).is_none_or(|run| run.state == RunState::Cancelled);
     let failed = matches!(apply.state, RunState::PartlyApplied | RunState::Failed | RunState::TimedOut);
     let before = world.runs.iter().find(|run| Some(run.id) == apply.what.plan);
     (unused && failed).then(|| under_way(world, before, apply))
+}
+
+/// The apply after whose end the plan was made, to show what is left.
+fn made_after<'a>(world: &'a PullWorld, plan: &RunRow) -> Option<&'a RunRow> {
+    let id = plan.what.request.as_deref()?.strip_prefix(AFTER)?;
+    world.applies.iter().find(|run| run.id.to_string() == id)
 }
 
 /// Requests of plans that show what an apply has left begin so.
@@ -148,10 +164,6 @@ pub(super) fn command(scene: &Scene<'_>, select: &Selector, destroy: bool) -> Li
     }
     if scene.snapshot.state == PullState::Merged {
         return landing::ask(scene, select);
-    }
-    if !is_trusted(scene.survey) {
-        let branch = &scene.snapshot.base_branch;
-        return Err(format!("nothing is applied into `{branch}`: it is not a trusted branch"));
     }
     if !plannable(scene.world, scene.snapshot, scene.survey) {
         return Err("nothing of this pull request may be applied; its check `buildit/plan` says why".to_owned());
@@ -302,10 +314,17 @@ pub(super) fn is_frozen(world: &PullWorld, stack: &StackName) -> bool {
 
 /// Why a plan's state is not the one that was applied to before; `None`: it is, or there was none.
 pub(super) fn state_moved(world: &PullWorld, plan: &RunRow) -> Option<String> {
-    let before = world.stacks.get(&plan.what.stack)?.lineage.as_ref()?;
     let name = &plan.what.stack;
     let approve = format!("`buildit approve state -p {name}` says that it is the right one");
-    match plan.state_seen.as_ref()? {
+    let seen = plan.state_seen.as_ref()?;
+    let before = world.stacks.get(name).and_then(|facts| facts.lineage.as_ref());
+    if let (StateSeen::State(stamp), false) = (seen, before.is_some_and(|before| !before.is_empty()))
+        && let Some(other) = of_another(world, plan, &stamp.lineage)
+    {
+        return Some(format!("the state is the one of `{other}` (lineage {}); {approve}", stamp.lineage));
+    }
+    let before = before?;
+    match seen {
         StateSeen::None => Some(format!("there is no state any more where there was one; {approve}")),
         StateSeen::State(stamp) if !before.is_empty() && stamp.lineage != *before => {
             Some(format!("the state is another one (lineage {} after {before}); {approve}", stamp.lineage))
@@ -314,7 +333,17 @@ pub(super) fn state_moved(world: &PullWorld, plan: &RunRow) -> Option<String> {
     }
 }
 
-/// `buildit approve state`: whatever state there is now is the right one.
+/// The stack whose state has this lineage: a new stack that is put on the state of another would get past what is
+/// asked of that one. Whoever says what they were keeps that state.
+fn of_another<'a>(world: &'a PullWorld, plan: &RunRow, lineage: &str) -> Option<&'a StackName> {
+    let own = |name: &StackName| {
+        *name == plan.what.stack || plan.what.detail.surveyed.stack.was.iter().any(|was| was == name.as_str())
+    };
+    let same = |facts: &StackFacts| !lineage.is_empty() && facts.lineage.as_deref() == Some(lineage);
+    world.stacks.iter().find(|(name, facts)| !own(name) && same(facts)).map(|(name, _)| name)
+}
+
+/// `buildit approve state`: the state that the newest plan was made on is the right one.
 pub(super) fn approve_state(scene: &Scene<'_>, select: &Selector) -> Line {
     let world = scene.world;
     let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
@@ -324,10 +353,13 @@ pub(super) fn approve_state(scene: &Scene<'_>, select: &Selector) -> Line {
     let mut steps = Vec::new();
     for stack in stacks {
         let name = &stack.stack.name;
-        if plans(name).is_some_and(|plan| state_moved(world, plan).is_some()) {
-            scene.may(Right::ApproveState, &[stack])?;
-            steps.push(Step::TrustState { stack: name.clone() });
-        }
+        let Some(plan) = plans(name).filter(|plan| state_moved(world, plan).is_some()) else { continue };
+        scene.may(Right::ApproveState, &[stack])?;
+        let lineage = match &plan.state_seen {
+            Some(StateSeen::State(stamp)) => Some(stamp.lineage.clone()),
+            Some(StateSeen::None) | None => None,
+        };
+        steps.push(Step::TrustState { stack: name.clone(), lineage });
     }
     if steps.is_empty() { Err("no state that is meant has moved".to_owned()) } else { Ok((steps, None)) }
 }

@@ -15,7 +15,7 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::who::{Person, Teams};
 
 use super::pull::{Step, into, new_run};
-use super::{apply, current_survey, gates, is_allowed, landing, line, publish};
+use super::{apply, config, current_survey, gates, is_allowed, landing, line, publish};
 use crate::world::{CommandRow, Outcome, PullWorld, RunRow};
 
 /// Answers to the commands that wait, oldest first.
@@ -94,6 +94,12 @@ fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
             Ok(Command { verb: Verb::Apply { merge, .. }, .. }) => merge.clone(),
             _ => None,
         };
+        let word = match &line {
+            Ok(Command { verb: Verb::Approve { what, reject, clear, .. }, .. }) if what == "config" => {
+                config::command(scene, config::said(*reject, *clear)).ok()
+            }
+            _ => None,
+        };
         let come = match line {
             Ok(command) => carry_out(scene, &command, role).map_err(refused),
             Err(error) => Err(ReplyPart::Error(error)),
@@ -102,6 +108,7 @@ fn answer(scene: &Scene<'_>, row: &CommandRow) -> Step {
             Ok((more, part)) => {
                 outcome.accepted = true;
                 outcome.merge = wish.or(outcome.merge);
+                outcome.config = word.or(outcome.config);
                 steps.extend(more);
                 outcome.parts.extend(part);
             }
@@ -123,6 +130,10 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
     let told = |part| Ok((Vec::new(), Some(part)));
     let view =
         || publish::view(world).map(Box::new).ok_or_else(|| "nothing is known of this pull request yet".to_owned());
+    if needs_trust(&command.verb) && !apply::is_trusted(scene.survey) {
+        let branch = &scene.snapshot.base_branch;
+        return Err(format!("`{branch}` is not a trusted branch: its rules say nothing about who may do that"));
+    }
     match &command.verb {
         Verb::Help => told(ReplyPart::Help { role, url: format!("{}/help/comments", world.base_url) }),
         Verb::Version => told(ReplyPart::Version),
@@ -153,6 +164,9 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
         Verb::ForceApply { reason } => apply::force(scene, &command.select, reason),
         Verb::Discard { reason } => landing::discard(scene, &command.select, reason),
         Verb::Rerun { .. } => Err("there is no pipeline here: this version runs plans and applies only".to_owned()),
+        Verb::Approve { what, reject, clear, .. } if what == "config" => {
+            config::line(scene, config::said(*reject, *clear))
+        }
         Verb::Approve { what, reject: false, clear: false, .. } if what == "lost" => {
             apply::approve_lost(scene, &command.select)
         }
@@ -167,12 +181,41 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
     }
 }
 
-/// `buildit allow`: a person has read the diff of a fork, which runs code of whoever wrote it.
+/// Does the verb act on more than this pull request's own plans? Who may do so stands in the trusted base alone.
+fn needs_trust(verb: &Verb) -> bool {
+    match verb {
+        Verb::Help
+        | Verb::Version
+        | Verb::Status
+        | Verb::Why
+        | Verb::Config
+        | Verb::Plan(_)
+        | Verb::Cancel { .. }
+        | Verb::Rerun { .. } => false,
+        Verb::Apply { .. }
+        | Verb::Unlock { .. }
+        | Verb::ForceUnlock { .. }
+        | Verb::ForceApply { .. }
+        | Verb::Discard { .. }
+        | Verb::Approve { .. }
+        | Verb::Allow { .. }
+        | Verb::Recover
+        | Verb::Abandon { .. }
+        | Verb::Import { .. }
+        | Verb::StateRm { .. }
+        | Verb::StateMv { .. } => true,
+    }
+}
+
+/// `buildit allow`: a person has read the diff of a fork, which runs code of whoever wrote it, or of a change that gives
+/// secrets to more of that code.
 fn allow(scene: &Scene<'_>, commit: &str) -> Line {
     let snapshot = scene.snapshot;
     scene.survey.access.may(Right::Allow, &scene.person())?;
-    if snapshot.state != PullState::Open || !snapshot.fork {
-        return Err("nothing here waits for that: the pull request is not an open one from a fork".to_owned());
+    let brings = scene.survey.stacks.iter().any(|stack| !stack.new_secrets.is_empty());
+    if snapshot.state != PullState::Open || !(snapshot.fork || brings) {
+        let why = "the pull request is not an open one from a fork, and gives no stack another secret";
+        return Err(format!("nothing here waits for that: {why}"));
     }
     if !snapshot.head.as_str().starts_with(commit) {
         return Err(format!("the head is {} now; read what is new, then allow that", snapshot.head.short()));

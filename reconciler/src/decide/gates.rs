@@ -4,15 +4,17 @@
 
 use std::time::Duration;
 
+use model::access::Right;
 use model::id::StackName;
 use model::pull::{Fact, GateFacts, GateWants, PullState};
 use model::stack::ApplyMode;
 use model::survey::{Survey, SurveyedStack};
 use model::time::Timestamp;
+use model::who::{Person, Teams};
 
 use super::apply;
 use crate::gate::{self, Asked, Context, Divergence, Judged, PlanFacts, Shown, Way};
-use crate::world::{NOBODY, PullWorld, RunRow};
+use crate::world::{CommandRow, NOBODY, PullWorld, RunRow};
 
 /// While GitHub computes whether it merges, it is asked again after these pauses, in seconds; then a webhook or the
 /// next look at everything must do.
@@ -26,7 +28,11 @@ fn wants(world: &PullWorld, survey: &Survey) -> Option<GateWants> {
     let stacks: Vec<_> = survey.stacks.iter().filter(affected).filter(applied).map(|stack| &stack.stack).collect();
     let judged = world.may_apply && !stacks.is_empty();
     let mut wants = if judged { GateWants::of(stacks, &survey.access) } else { GateWants::default() };
-    if world.commands.iter().any(|row| !row.done) {
+    // Whoever asked for an apply must have the right to when it starts.
+    let begins = |run: &&RunRow| !run.state.is_terminal() && !run.job_started;
+    let asked = world.applies.iter().filter(begins).filter_map(|run| asker(world, run));
+    wants.people.extend(asked.map(|row| row.author.to_ascii_lowercase()));
+    if !wants.people.is_empty() || world.commands.iter().any(|row| !row.done) {
         wants.teams_of(&survey.access);
         survey.stacks.iter().for_each(|stack| wants.teams_of(&stack.stack.access));
     }
@@ -44,6 +50,7 @@ pub(crate) fn missing(world: &PullWorld, survey: &Survey, now: Timestamp) -> Opt
             row.seen < world.pull.seen
                 || facts.head != snapshot.head
                 || facts.state != snapshot.state
+                || facts.base_branch != snapshot.base_branch
                 || !wants.within(&facts.wants)
                 || computed_at(world).is_some_and(|at| at <= now)
         }
@@ -77,6 +84,31 @@ pub(crate) fn again(world: &PullWorld) -> Option<Timestamp> {
 pub(crate) fn facts(world: &PullWorld) -> Option<&GateFacts> {
     let row = &world.pull.gates;
     row.facts.as_ref().filter(|_| row.seen >= world.pull.seen)
+}
+
+/// The command that an apply comes from; `None`: nobody asked for it by a command.
+fn asker<'a>(world: &'a PullWorld, apply: &RunRow) -> Option<&'a CommandRow> {
+    let request = apply.what.request.as_ref()?;
+    world.commands.iter().find(|row| &row.id == request)
+}
+
+/// May whoever asked for an apply still do so, by the rules and with the right that there are now?
+pub(crate) fn still_may(world: &PullWorld, stack: &SurveyedStack, apply: &RunRow) -> Result<(), String> {
+    let Some(row) = asker(world, apply) else { return Ok(()) };
+    let nobody = Teams::none();
+    let facts = facts(world);
+    let known = facts.and_then(|facts| facts.roles.get(&row.author.to_ascii_lowercase())).copied();
+    let author = world.pull.snapshot.as_ref().map(|snapshot| snapshot.author.eq_ignore_ascii_case(&row.author));
+    let person = Person {
+        login: &row.author,
+        bot: row.bot,
+        role: known.or(row.role),
+        is_author: author,
+        teams: facts.map_or(&nobody, |facts| &facts.teams),
+    };
+    let right = if apply.what.forced.is_some() { Right::ForceApply } else { Right::Apply };
+    let who = |reason| format!("{} asked for it, and may not any more: {reason}", row.author);
+    stack.stack.access.may(right, &person).map_err(who)
 }
 
 /// What counts of a plan that landed beside the approvals of its own fingerprint.

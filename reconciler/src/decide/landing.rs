@@ -271,7 +271,9 @@ fn of_head<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a RunRow
 /// Did a check show what the plan does before it was merged? Else nobody saw it.
 fn was_shown(world: &PullWorld, plan: &RunRow) -> bool {
     let Some(fingerprint) = publish::fingerprint(plan) else { return false };
-    let merged_at = world.landing.as_ref().map_or(world.now, |landing| landing.seen_at);
+    let seen_at = world.landing.as_ref().map_or(world.now, |landing| landing.seen_at);
+    let merged_at =
+        world.pull.snapshot.as_ref().and_then(|snapshot| snapshot.merged_at).map_or(seen_at, |at| at.min(seen_at));
     let of_plan = |row: &&ShownRow| {
         (&row.stack, &row.base_branch, &*row.shown.fingerprint)
             == (&plan.what.stack, &plan.what.detail.into, fingerprint)

@@ -214,16 +214,18 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
         let mut applies = world.applies.iter().filter(of_lock);
         let last = || world.applies.iter().filter(of_lock).max_by_key(|run| run.number);
         let free = match snapshot.state {
-            PullState::Open => false,
+            // It goes into another branch now, and nothing of it was applied into the one before.
+            PullState::Open => {
+                let gone = |run: &RunRow| run.what.detail.into != snapshot.base_branch;
+                last().is_some() && applies.all(|run| gone(run) && is_without_trace(run))
+            }
             // What landed lets go of its own stacks.
             PullState::Merged => world.landing.as_ref().is_some_and(|landing| {
                 let served = |item: &LandedStack| last().is_some_and(|run| run.what.stack == item.stack);
                 !landing.stacks.iter().any(served) && last().is_none_or(|run| run.state == RunState::Applied)
             }),
             // What was applied of a pull request that is not merged is ahead of the branch: the lock stays.
-            PullState::Closed => {
-                applies.all(|run| run.state.is_terminal() && run.done == 0 && run.state != RunState::Lost)
-            }
+            PullState::Closed => applies.all(is_without_trace),
         };
         if lock.holder.is_some_and(|holder| holder.pull == me) && free {
             steps.push(Step::Release { key: lock.key.clone(), pull: me });
@@ -232,6 +234,11 @@ pub(crate) fn releases(world: &PullWorld) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// Did the apply end without having changed anything?
+fn is_without_trace(run: &RunRow) -> bool {
+    run.state.is_terminal() && run.done == 0 && run.state != RunState::Lost
 }
 
 /// Does this pull request hold a lock of one of these stacks, or wait for one?

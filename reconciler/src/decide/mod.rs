@@ -5,6 +5,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod command;
+mod config;
 pub(crate) mod gates;
 pub(crate) mod landing;
 pub(crate) mod line;

@@ -19,7 +19,7 @@ use model::time::Timestamp;
 
 use self::compare::{compared, since_last, undoes};
 use super::order::{self, Order};
-use super::{answer, apply, automatic, current_survey, is_allowed, landing, line, merge, newest};
+use super::{answer, apply, automatic, config, current_survey, is_allowed, landing, line, merge, newest};
 use crate::world::{LandedStack, LandingRow, PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
@@ -138,6 +138,7 @@ pub(crate) fn decide(world: &PullWorld) -> Shown {
     if world.may_apply {
         checks.insert(1, aggregate(world, &view, CheckName::Apply));
     }
+    checks.extend(configuration(world, snapshot, &view));
     Shown { checks, summary }
 }
 
@@ -361,6 +362,8 @@ pub(crate) fn replaced(mut check: Check, of_head: bool) -> Option<Check> {
     };
     let changed = match &mut check.view {
         View::Stack(row) => stop(row),
+        // What it says is true of its commit.
+        View::Config(_) => false,
         View::Pull(view) => match &mut view.standing {
             Standing::Stacks(rows) => rows.iter_mut().map(stop).filter(|stopped| *stopped).count() > 0,
             Standing::Reading => {
@@ -393,6 +396,21 @@ fn aggregate(world: &PullWorld, view: &PullView, name: CheckName) -> Check {
         view: View::Pull(Box::new(view.clone())),
         actions: if world.may_apply { actions(world, rows) } else { Vec::new() },
     }
+}
+
+/// The check of a changed configuration, while that can still be decided.
+fn configuration(world: &PullWorld, snapshot: &PullSnapshot, view: &PullView) -> Option<Check> {
+    let survey = current_survey(world).filter(|_| snapshot.state == PullState::Open)?;
+    let content = config::view(world, survey)?;
+    Some(Check {
+        external_id: external_id(view, &CheckName::Config),
+        name: CheckName::Config,
+        details_url: view.url.clone(),
+        started_at: None,
+        completed_at: None,
+        view: View::Config(Box::new(content)),
+        actions: Vec::new(),
+    })
 }
 
 fn child(world: &PullWorld, view: &PullView, row: &StackRow) -> Check {

@@ -104,6 +104,8 @@ pub(crate) enum Step {
     TrustState {
         /// Which stack.
         stack: StackName,
+        /// The lineage of the state that they saw; `None`: there was none.
+        lineage: Option<String>,
     },
     /// Break the lock of a state.
     BreakLock {
@@ -154,6 +156,11 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         let mut steps = end(world, Wanted::Close, |_| true);
         steps.extend(queued_applies(world));
         steps.extend(line::releases(world));
+        let asked = world.commands.iter().any(|row| !row.done);
+        if asked && snapshot.state == PullState::Closed && world.pull.survey_key != survey_key(world) {
+            // Rights are those of the base as it is now, not as it was when the pull request was closed.
+            return survey_key(world).map(|key| Step::Survey { key }).into_iter().collect();
+        }
         steps.extend(heard(world));
         if steps.is_empty() && world.landing.as_ref().is_some_and(|landing| !landing.done) {
             steps.extend(
@@ -186,6 +193,10 @@ pub(crate) fn decide(world: &PullWorld) -> Vec<Step> {
         return vec![Step::ReadGates(Box::new(wants))];
     }
     let steps = line::turns(world, survey);
+    if !steps.is_empty() {
+        return steps;
+    }
+    let steps = line::releases(world);
     if !steps.is_empty() {
         return steps;
     }
@@ -277,7 +288,7 @@ pub(crate) fn new_run(
         base: survey.base.clone(),
         tree: survey.plan_tree.clone()?,
         inputs: inputs(stack),
-        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new(), allowed: false },
+        detail: RunDetail { surveyed: stack.clone(), why: why.to_vec(), into: String::new() },
         options,
         request,
         forced: None,
@@ -325,7 +336,7 @@ mod tests {
             Step::AskStack { stack, .. } => format!("asked for {stack}"),
             Step::EndStack { stack, outcome, .. } => format!("end {stack}: {}", outcome.name()),
             Step::CloseLanding { .. } => "close what landed".to_owned(),
-            Step::TrustState { stack } => format!("trust the state of {stack}"),
+            Step::TrustState { stack, .. } => format!("trust the state of {stack}"),
             Step::BreakLock { stack, .. } => format!("break the lock of {stack}"),
             Step::Merge { .. } => "merge".to_owned(),
             Step::Allow { head } => format!("allow {head}"),

@@ -115,6 +115,7 @@ fn snapshot() -> PullSnapshot {
         mergeable: Some(true),
         labels: Vec::new(),
         updated_at: Timestamp::from_seconds(1),
+        merged_at: None,
     }
 }
 
@@ -133,6 +134,7 @@ fn surveyed() -> Survey {
         diagnostics: Diagnostics::new(),
         config_changed: Vec::new(),
         trusted_errors: Default::default(),
+        added: Vec::new(),
         weakened: Vec::new(),
         access: Default::default(),
         not_yet: Vec::new(),
@@ -247,7 +249,7 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
             | Step::AskStack { .. }
             | Step::EndStack { .. }
             | Step::CloseLanding { .. } => {}
-            Step::TrustState { stack } => world.stacks.entry(stack).or_default().lineage = None,
+            Step::TrustState { stack, lineage } => world.stacks.entry(stack).or_default().lineage = lineage,
             Step::BreakLock { stack, .. } => world.stacks.entry(stack).or_default().lock = None,
             Step::Merge { .. } => world.pull.snapshot.as_mut().expect("sampled").state = PullState::Merged,
             Step::Allow { head } => world.pull.allowed = Some(head),

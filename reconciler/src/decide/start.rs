@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use model::pull::PullState;
 use model::run::RunState;
+use model::stack::ApplyMode;
 use model::survey::SurveyedStack;
 
 use super::gates::Beside;
@@ -26,6 +27,8 @@ pub(crate) enum Start {
     NotYet,
     /// The plan is not of what there is now, for this reason.
     Stale(String),
+    /// It must not start, for this reason; its plan stays as it is.
+    Refused(String),
     /// It is; so its requirements stand.
     Judged(Box<Judged>),
 }
@@ -73,6 +76,9 @@ fn of_pull(world: &PullWorld, run: &RunRow, plan: &RunRow) -> Start {
         return Start::Stale("the stack is not there any more".to_owned());
     };
     let speaks = answer(world, survey, stack).is_some_and(|speaker| speaker.id == plan.id);
+    if let Err(reason) = still(world, stack, run) {
+        return Start::Refused(reason);
+    }
     match moved(world, stack, plan, speaks) {
         Some(reason) => Start::Stale(reason),
         None => Start::Judged(Box::new(gates::judge(world, survey, stack, plan, Beside::default()))),
@@ -95,11 +101,24 @@ fn of_landing(world: &PullWorld, run: &RunRow, plan: &RunRow, id: i64) -> Start 
     if landing.pull.is_some() && gates::missing(world, survey, world.now).is_some() {
         return Start::NotYet;
     }
+    if let Err(reason) = gates::still_may(world, stack, run) {
+        return Start::Refused(reason);
+    }
     let same = plan.what.inputs == super::pull::inputs(stack) && !overtaken(world, plan);
     match moved(world, stack, plan, same) {
         Some(reason) => Start::Stale(reason),
         None => Start::Judged(Box::new(landing::judge(world, survey, stack, item, plan))),
     }
+}
+
+/// Is the stack still applied before the merge, and may whoever asked for it still ask?
+fn still(world: &PullWorld, stack: &SurveyedStack, run: &RunRow) -> Result<(), String> {
+    match stack.stack.apply {
+        ApplyMode::Comment => {}
+        ApplyMode::Merge | ApplyMode::Push | ApplyMode::Manual if run.what.forced.is_some() => {}
+        mode => return Err(format!("the base says `apply on={}` now", mode.name())),
+    }
+    gates::still_may(world, stack, run)
 }
 
 fn closed(state: PullState) -> Option<&'static str> {

@@ -51,6 +51,7 @@ pub(super) fn facts() -> GateFacts {
         mergeable: Some(true),
         labels: Vec::new(),
         updated_at: at(0),
+        merged_at: None,
     };
     let mut teams = Teams::default();
     teams.note("sre", Some(["ben", "cleo"]));

@@ -32,6 +32,7 @@ fn snapshot(number: i64, change: fn(&mut PullSnapshot)) -> PullSnapshot {
         mergeable: None,
         labels: Vec::new(),
         updated_at: Timestamp::from_seconds(1_000 - number),
+        merged_at: None,
     };
     change(&mut snapshot);
     snapshot

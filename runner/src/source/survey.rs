@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use git2::{Oid, Repository};
 use model::affected::Affected;
-use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile, TrustInput};
+use model::config::{self, Parsed, ResolveInput, Resolved, SourceFile, TrustInput, Weakened};
 use model::diagnostic::Diagnostics;
 use model::id::{RelPath, StackName, TreeId};
 use model::ports::{SourceError, SurveyRequest};
-use model::stack::{NotYet, SecretBinding, Stack};
-use model::survey::Survey;
-use model::survey::SurveyedStack;
+use model::stack::{SecretBinding, Stack};
+use model::survey::{BaseTrust, Survey, SurveyedStack};
 use ring::digest;
 
 use super::affected::{Side, affected, claims};
@@ -32,14 +31,21 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
     let (base_graph, plan_graph) = (graph(base_tree)?, graph(plan_tree)?);
     let base = resolved(request, &base_config, &base_graph);
     let plan = resolved(request, &plan_config, &plan_graph);
-    let weakened = config::weakened(&base, &plan);
-    let trusted = config::trusted(&TrustInput {
+    let base_trust = default_config.config.branch_rules(&request.default_branch).trust(&request.base_branch);
+    let mut trusted = config::trusted(&TrustInput {
         base: input(request, &base_config, &base_graph),
         on_base: &base,
         on_head: &plan,
         head_layout: &plan_graph.layout,
     });
-    let stacks = trusted.stacks;
+    if base_trust != BaseTrust::Trusted {
+        trusted.distrust();
+    }
+    let stacks = std::mem::take(&mut trusted.stacks);
+    let mut weakened = config::opened(&base_config.config, &plan_config.config);
+    weakened.extend(config::weakened(&base, &plan, &stacks));
+    let on_base = |name: &StackName| base.stacks.iter().any(|stack| &stack.name == name);
+    let added = stacks.iter().map(|stack| stack.name.clone()).filter(|name| !on_base(name)).collect();
     let changed = walk::changed(repo, base_tree, plan_tree)?;
     let mut diagnostics = plan_config.diagnostics.clone();
     diagnostics.extend(plan.diagnostics);
@@ -52,7 +58,14 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
     } else {
         Affected::default()
     };
-    let config_changed = changed.iter().map(|file| &file.path).filter(|path| is_config_file(path)).cloned().collect();
+    let config_changed: Vec<RelPath> =
+        changed.iter().map(|file| &file.path).filter(|path| is_config_file(path)).cloned().collect();
+    if let Some(error) = trusted_errors.errors().next().filter(|_| !config_changed.is_empty()) {
+        // Nobody knows what it asks for, so nobody knows that this asks for as much.
+        let from = format!("not known: {}", error.summary);
+        let what = "configuration".to_owned();
+        weakened.insert(0, Weakened { stack: None, what, from, to: "as this change says".to_owned(), at: None });
+    }
     Ok(Survey {
         base: request.base.clone(),
         head: request.head.clone(),
@@ -60,10 +73,11 @@ pub(super) fn survey(repo: &Repository, cache: &Cache, request: &SurveyRequest) 
         ours: merged.ours,
         conflicts: merged.conflicts,
         configured,
-        base_trust: default_config.config.branch_rules(&request.default_branch).trust(&request.base_branch),
+        base_trust,
         diagnostics,
         config_changed,
         trusted_errors,
+        added,
         weakened,
         access: trusted.access,
         not_yet: plan_config.config.not_yet().to_vec(),
@@ -119,10 +133,7 @@ fn input<'a>(request: &'a SurveyRequest, parsed: &'a Parsed, graph: &'a Graph) -
 /// What a job of the stack must see, and its digest.
 fn surveyed(graph: &Graph, mut stack: Stack, secrets: &BTreeMap<StackName, Vec<SecretBinding>>) -> SurveyedStack {
     let new_secrets = secrets.get(&stack.name).cloned().unwrap_or_default();
-    for one in &new_secrets {
-        let what = format!("`buildit allow` for the secret `{}`, which this change binds to {}", one.secret, one.name);
-        stack.not_yet.push(NotYet { what, at: one.at.clone() });
-    }
+    stack.not_yet.extend(new_secrets.iter().map(SecretBinding::waits));
     let reach = graph.reach(&stack);
     let mut paths: Vec<RelPath> = reach.directories.keys().chain(reach.files.keys()).cloned().collect();
     let plain = reach.globs.is_empty() && stack.watch.patterns.is_empty();

@@ -62,10 +62,8 @@ pub(super) async fn read(place: &Place<'_>, wants: &GateWants) -> Result<People,
         let reviews =
             if_wanted(wants.reviews, async { readable(reviews(place).await, "reviews", "Pull requests: read") });
         let reviews = reviews.await?;
-        let roles = match &reviews {
-            Fact::Is(reviews) => roles(place, reviews).await?,
-            Fact::NotAsked | Fact::Unreadable(_) => BTreeMap::new(),
-        };
+        let reviewed: &[Review] = if let Fact::Is(reviews) = &reviews { reviews } else { &[] };
+        let roles = roles(place, reviewed, &wants.people).await?;
         Ok((reviews, roles))
     };
     let pushers = if_wanted(wants.pusher, pushers(place));
@@ -98,9 +96,14 @@ async fn reviews(place: &Place<'_>) -> Result<Vec<Review>, ForgeError> {
 }
 
 /// Rights of those whose word may count. Who may not be asked about is left out, so that nobody takes it for "none".
-async fn roles(place: &Place<'_>, reviews: &[Review]) -> Result<BTreeMap<String, Role>, ForgeError> {
+async fn roles(
+    place: &Place<'_>,
+    reviews: &[Review],
+    people: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Role>, ForgeError> {
     let counts = |it: &&Review| matches!(it.state, ReviewState::Approved | ReviewState::ChangesRequested);
-    let logins: BTreeSet<String> = reviews.iter().filter(counts).map(|it| it.author.to_ascii_lowercase()).collect();
+    let reviewers = reviews.iter().filter(counts).map(|it| it.author.to_ascii_lowercase());
+    let logins: BTreeSet<String> = reviewers.chain(people.iter().cloned()).collect();
     let asked = stream::iter(logins).map(|login| async move {
         match place.github.role(place.repo, &login).await {
             Ok(role) => Ok(Some((login, role))),

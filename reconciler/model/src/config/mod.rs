@@ -34,7 +34,7 @@ pub use format::format;
 pub use layout::{Directory, Layout};
 pub use parse::parse;
 pub use resolve::{Explained, ResolveInput, Resolved, resolve};
-pub use trust::{TrustInput, Trusted, Weakened, trusted, weakened};
+pub use trust::{TrustInput, Trusted, Weakened, opened, trusted, weakened};
 
 use crate::diagnostic::{Diagnostics, Span};
 use crate::stack::NotYet;

@@ -15,7 +15,7 @@ use crate::id::StackName;
 use crate::requirement::Requirement;
 use crate::stack::{Dependency, SecretBinding, Stack};
 
-pub use trust_diff::{Weakened, weakened};
+pub use trust_diff::{Weakened, opened, weakened};
 
 /// Both sides of a change.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,23 @@ pub struct Trusted {
     pub diagnostics: Diagnostics,
     /// Errors in the base's own rules: what it asks for cannot be known, so nothing may be applied.
     pub errors: Diagnostics,
+}
+
+impl Trusted {
+    /// The base is not one whose rules count: it gives nobody a right, and no secret to any stack.
+    pub fn distrust(&mut self) {
+        self.access = Access::default();
+        self.new_secrets.clear();
+        for stack in &mut self.stacks {
+            stack.access = Access::default();
+            stack.secrets.clear();
+            stack
+                .depends_on
+                .iter_mut()
+                .filter_map(|edge| edge.input.as_mut())
+                .for_each(|input| input.sensitive = false);
+        }
+    }
 }
 
 /// Head stacks with the keys that count from the trusted base.
@@ -80,6 +97,7 @@ fn overlay(stack: &mut Stack, base: &Stack) {
     stack.lock = base.lock;
     stack.require = base.require.clone();
     stack.access = base.access.clone();
+    stack.plan.ttl_seconds = base.plan.ttl_seconds;
     // A sensitive output crosses only where the base lets it: whoever writes the head could print it.
     for edge in &mut stack.depends_on {
         let (from, Some(input)) = (&edge.stack, &mut edge.input) else { continue };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Config;
 use super::resolve::{Explained, Resolved};
 use crate::access::{Access, Right};
 use crate::diagnostic::Span;
@@ -24,15 +25,17 @@ pub struct Weakened {
     pub at: Option<Span>,
 }
 
-/// Everything that is looser on the head, by stack.
-pub fn weakened(base: &Resolved, head: &Resolved) -> Vec<Weakened> {
+/// Everything that is looser on the head, by stack. `under_base` are the head's stacks as the base would have them: a
+/// new one is compared with that.
+pub fn weakened(base: &Resolved, head: &Resolved, under_base: &[Stack]) -> Vec<Weakened> {
     let mut all = Vec::new();
     rights(&base.access, &head.access, |what, from, to| Weakened { stack: None, what, from, to, at: None }, &mut all);
     let everywhere = all.clone();
     for new in &head.stacks {
         let named = |old: &&Stack| old.name == new.name;
         let was = |old: &&Stack| new.was.iter().any(|was| was == old.name.as_str());
-        let Some(old) = base.stacks.iter().find(named).or_else(|| base.stacks.iter().find(was)) else { continue };
+        let known = base.stacks.iter().find(named).or_else(|| base.stacks.iter().find(was));
+        let Some(old) = known.or_else(|| under_base.iter().find(named)) else { continue };
         let explained = head.explained.get(&new.name).map(Vec::as_slice).unwrap_or_default();
         let entry = |what: String, from, to| {
             let at = place(explained, &what);
@@ -47,6 +50,21 @@ pub fn weakened(base: &Resolved, head: &Resolved) -> Vec<Weakened> {
         all.extend(found);
     }
     all
+}
+
+/// Branches that the change would trust, or have planned.
+pub fn opened(base: &Config, head: &Config) -> Vec<Weakened> {
+    let shown = |list: &[String]| if list.is_empty() { "nothing".to_owned() } else { list.join(", ") };
+    let sides = [("branches", &base.branches, &head.branches), ("branches preview", &base.preview, &head.preview)];
+    let more = sides.into_iter().filter(|(_, old, new)| new.iter().any(|glob| !old.contains(glob)));
+    more.map(|(what, old, new)| Weakened {
+        stack: None,
+        what: what.to_owned(),
+        from: shown(old),
+        to: shown(new),
+        at: None,
+    })
+    .collect()
 }
 
 /// The line of the head that set the key.
@@ -90,6 +108,8 @@ fn modes(old: &Stack, new: &Stack, entry: impl Fn(String, String, String) -> Wea
     add(to > from, "apply after-upstream", from.name().to_owned(), to.name().to_owned());
     let narrower = new.lock.per_base_branch && !old.lock.per_base_branch;
     add(new.lock.mode < old.lock.mode || narrower, "lock", old.lock.to_string(), new.lock.to_string());
+    let days = |stack: &Stack| format!("{} h", stack.plan.ttl_seconds / 3600);
+    add(new.plan.ttl_seconds > old.plan.ttl_seconds, "plan ttl", days(old), days(new));
 }
 
 /// Rights that someone gains, and denials that end.

@@ -31,6 +31,9 @@ pub struct GateWants {
     pub signatures: bool,
     /// Teams by slug.
     pub teams: BTreeSet<String>,
+    /// Whose roles, beside those of reviewers; logins in lower case.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<String>,
 }
 
 impl GateWants {
@@ -63,7 +66,9 @@ impl GateWants {
         let flags = |wants: &GateWants| {
             [wants.reviews, wants.pusher, wants.codeowners, wants.checks, wants.threads, wants.signatures]
         };
-        flags(self).iter().zip(flags(other)).all(|(mine, theirs)| theirs || !mine) && self.teams.is_subset(&other.teams)
+        flags(self).iter().zip(flags(other)).all(|(mine, theirs)| theirs || !mine)
+            && self.teams.is_subset(&other.teams)
+            && self.people.is_subset(&other.people)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Stack, Value};
 use crate::diagnostic::Span;
 use crate::id::SecretName;
+use crate::stack::NotYet;
 
 /// Where a secret goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +37,13 @@ impl SecretBinding {
     /// The same secret in the same place, wherever that is written?
     pub fn is_same(&self, other: &Self) -> bool {
         (self.bound, &self.name, &self.secret) == (other.bound, &other.name, &other.secret)
+    }
+
+    /// What a stack lacks while nobody has allowed that a change brings this to it.
+    pub fn waits(&self) -> NotYet {
+        let (secret, name) = (&self.secret, &self.name);
+        let what = format!("`buildit allow` for the secret `{secret}`, which this change binds to {name}");
+        NotYet { what, at: self.at.clone() }
     }
 }
 

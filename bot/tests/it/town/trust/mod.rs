@@ -4,7 +4,9 @@
 //! of SQL is part of them, so that one database is enough. `BUILDIT_TRUST=12,13` plays some of them.
 
 mod approvals;
+mod bases;
 mod merges;
+mod rights;
 mod words;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,6 +78,24 @@ impl Scene {
         self.allowed += 1;
     }
 
+    /// No job is started by this, and a person reads why.
+    pub(super) fn not_run(&mut self, why: &str, act: impl FnOnce(&mut Town)) {
+        let (jobs, before) = (self.town.jobs.started().len(), self.read(why));
+        act(&mut self.town);
+        self.town.settle();
+        assert_eq!(self.town.jobs.started().len(), jobs, "the attack was carried out");
+        self.told(why, before);
+    }
+
+    /// Jobs are started by this.
+    pub(super) fn run(&mut self, act: impl FnOnce(&mut Town)) {
+        let jobs = self.town.jobs.started().len();
+        act(&mut self.town);
+        self.town.settle();
+        assert_ne!(self.town.jobs.started().len(), jobs, "the twin was refused:\n{}", self.town.shown());
+        self.allowed += 1;
+    }
+
     /// How often a person reads this now; GitHub shows no backslash of Markdown.
     fn read(&self, text: &str) -> usize {
         self.town.shown().replace('\\', "").matches(text).count()
@@ -123,6 +143,15 @@ pub(super) fn approve(town: &mut Town, number: u64, login: &str) -> u64 {
 pub(super) fn say(town: &mut Town, number: u64, login: &str, body: &str) {
     town.advance(2);
     town.say(number, login, body);
+    town.settle();
+}
+
+/// Presses a button of a check.
+pub(super) fn press(town: &mut Town, number: u64, check: &str, button: &str, login: &str) {
+    town.advance(2);
+    let run = town.double.check_run(SHOP, number, check).expect("a check");
+    town.double.offer(SHOP, run, &[(button, button)]).expect("offered");
+    town.double.press(SHOP, run, button, login).expect("pressed");
     town.settle();
 }
 

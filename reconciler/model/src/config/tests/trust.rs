@@ -136,7 +136,7 @@ fn loosened(base: &str, head: &str) -> String {
         let at = one.at.as_ref().map_or_else(String::new, |at| format!(" at line {}", at.line));
         format!("{stack}: {}: {} → {}{at}", one.what, one.from, one.to)
     };
-    weakened(&base, &head).iter().map(line).collect::<Vec<_>>().join("\n")
+    weakened(&base, &head, &[]).iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
