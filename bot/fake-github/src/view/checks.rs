@@ -41,12 +41,17 @@ pub(crate) fn overall(it: &Repository, sha: &str) -> Option<(&'static str, Strin
     let count = |of: &[&str]| words.iter().filter(|word| of.contains(&word.as_str())).count();
     let (failed, waiting) = (count(&["failure", "timed_out", "error"]), count(&["queued", "in_progress", "pending"]));
     let asking = count(&["action_required"]);
+    let of = |some: usize, one: &str, many: &str| {
+        let checks = if words.len() == 1 { "check" } else { "checks" };
+        format!("{some} of {} {checks} {}", words.len(), if some == 1 { one } else { many })
+    };
     match (words.len(), failed, waiting, asking) {
         (0, ..) => None,
+        (1, 0, 0, 0) => Some(("success", "The check has passed".to_owned())),
         (all, 0, 0, 0) => Some(("success", format!("All {all} checks have passed"))),
-        (all, 0, 0, asking) => Some(("action_required", format!("{asking} of {all} checks ask for somebody"))),
-        (all, 0, waiting, _) => Some(("queued", format!("{waiting} of {all} checks have not completed yet"))),
-        (all, failed, ..) => Some(("failure", format!("{failed} of {all} checks were not successful"))),
+        (_, 0, 0, asking) => Some(("action_required", of(asking, "asks for somebody", "ask for somebody"))),
+        (_, 0, waiting, _) => Some(("queued", of(waiting, "has not completed yet", "have not completed yet"))),
+        (_, failed, ..) => Some(("failure", of(failed, "was not successful", "were not successful"))),
     }
 }
 
