@@ -96,12 +96,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
                 of(*progress),
                 link("Log", &run.url)
             );
-            verdict(
-                Status::ended("action_required"),
-                &title,
-                headline,
-                "**Next:** look at what was made, then plan again.",
-            )
+            verdict(Status::ended("action_required"), &title, headline, &look(row))
         }
         ApplyStanding::Failed { progress, run, failure } => {
             let title = format!("{name} failed after {}", of(*progress));
@@ -150,11 +145,7 @@ fn told(row: &StackRow, it: &ApplyView, all: &[(&StackRow, &ApplyView)]) -> Verd
             let line = place.map(|place| format!("; {} in line", words::ordinal(place))).unwrap_or_default();
             let pull = pull(*holder, url);
             let headline = format!("{marked} is locked by {pull} since {}{line}", words::date(*since));
-            let next = match place {
-                Some(_) => "**Next:** nothing to do; it is planned again when its turn comes.",
-                None => "**Next:** `buildit apply` joins the line.",
-            };
-            verdict(Status::QUEUED, &title, headline, next)
+            verdict(Status::QUEUED, &title, headline, &behind(it).unwrap_or_default())
         }
         ApplyStanding::Waits => {
             let waits = unmet(it);
@@ -283,8 +274,9 @@ pub(super) fn next(rows: &[StackRow]) -> String {
     let waits: Vec<String> = applies.iter().filter_map(|it| first_wait(it)).collect();
     let open = applies.iter().any(|it| it.standing == ApplyStanding::Ready && it.mode == ApplyMode::Comment);
     let some = |mode: fn(ApplyMode) -> bool| applies.iter().any(|it| mode(it.mode));
-    if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Lost { .. })) {
-        "**Next:** an apply lost its worker; look at what was made before anything else.".to_owned()
+    let lost = |row: &&StackRow| row.apply.as_ref().is_some_and(|it| matches!(it.standing, ApplyStanding::Lost { .. }));
+    if let Some(row) = rows.iter().find(lost) {
+        look(row)
     } else if applies.iter().any(|it| matches!(it.standing, ApplyStanding::Failed { .. })) {
         "**Next:** mend the cause. What is left was planned again; `buildit apply` applies it. The lock is kept."
             .to_owned()
@@ -309,6 +301,8 @@ pub(super) fn next(rows: &[StackRow]) -> String {
             "then comment `buildit apply`"
         };
         format!("**Next:** {first}, {then}.")
+    } else if let Some(behind) = applies.iter().find_map(|it| behind(it)) {
+        behind
     } else if applies.iter().any(|it| it.standing == ApplyStanding::Ready && it.merged) {
         "**Next:** comment this to apply what is ready.\n```\nbuildit apply\n```".to_owned()
     } else if some(after_merge) && applies.iter().any(|it| it.standing == ApplyStanding::Ready) {
@@ -322,6 +316,12 @@ pub(super) fn next(rows: &[StackRow]) -> String {
     }
 }
 
+/// What a lost apply wants of a person.
+fn look(row: &StackRow) -> String {
+    let approve = code(&format!("buildit approve lost -p {}", row.stack));
+    format!("**Next:** look at what was made. Then comment {approve}: what is left is planned.")
+}
+
 fn asks(row: &StackRow) -> bool {
     row.apply.as_ref().is_some_and(|it| matches!(it.standing, ApplyStanding::Asks { .. }))
 }
@@ -329,19 +329,33 @@ fn asks(row: &StackRow) -> bool {
 fn first_wait(it: &ApplyView) -> Option<String> {
     match &it.standing {
         ApplyStanding::Waits => unmet(it).first().map(|gate| failure::prose(&gate.title)),
-        ApplyStanding::Locked { holder, .. } => Some(match holder.get() {
-            0 => "wait for a push, which has the lock".to_owned(),
-            _ => format!("wait for PR {holder}, which has the lock"),
-        }),
         ApplyStanding::After { what } => Some(format!("wait for {}", inline(what))),
         ApplyStanding::Ready
         | ApplyStanding::Asks { .. }
         | ApplyStanding::Discarded { .. }
         | ApplyStanding::Running(_)
+        | ApplyStanding::Locked { .. }
         | ApplyStanding::Applied { .. }
         | ApplyStanding::Failed { .. }
         | ApplyStanding::Lost { .. } => None,
     }
+}
+
+/// The next step of whoever finds the stack locked: who has it, since when, and where they stand.
+fn behind(it: &ApplyView) -> Option<String> {
+    let ApplyStanding::Locked { holder, url, since, place } = &it.standing else { return None };
+    let (who, since) = (pull(*holder, url), words::clock(*since));
+    Some(match place {
+        Some(place) => format!(
+            "**Next:** nothing to do; {} in line behind {who}, which has the lock since {since}. When its turn comes it is \
+             planned again, and applied if that plan is the same.",
+            words::ordinal(*place)
+        ),
+        None if after_merge(it.mode) && !it.merged => {
+            format!("**Next:** nothing to do until {who} lets go of the lock, which it has since {since}.")
+        }
+        None => format!("**Next:** comment `buildit apply` to join the line; {who} has the lock since {since}."),
+    })
 }
 
 /// What a planned stack waits for, in a cell of the table.

@@ -11,10 +11,10 @@ use ring::digest;
 use serde::Serialize;
 
 use super::{Pass, Trouble};
-use crate::decide;
 use crate::decide::publish::{self, Shown};
+use crate::decide::{self, gates};
 use crate::store::publications::{self, Published};
-use crate::store::{StoreError, db, gates};
+use crate::store::{self, StoreError, db};
 use crate::world::{CommandRow, Key, PublicationRow, PullWorld};
 
 /// At a push, the summary moves below so many newer comments.
@@ -110,8 +110,16 @@ impl Writer<'_> {
         self.intend(&target, Some(commit), &digest).await?;
         let known = row.and_then(|row| row.remote_id).map(CheckRunId::new);
         let id = self.pass.parts.publisher.put_check(self.repo, commit, check, known).await?;
+        let before = row.and_then(|row| row.content.as_deref()).map(db::from_json::<Check>).transpose()?;
+        let turned = before.and_then(|before| before.completed_at) != check.completed_at;
         let it = Published { digest: &digest, remote_id: id.get(), content: Some(content), closed };
-        Ok(self.written(&target, it).await?)
+        let mut tx = self.pass.write().await?;
+        publications::published(&mut tx, &target, &it).await?;
+        if turned && gates::asks_for(self.world, &check.name) {
+            // The branch requires what we just wrote, and nobody tells us of our own checks.
+            self.pass.ask(&mut tx, self.world.pull.repo, self.world.pull.number).await?;
+        }
+        Ok(self.pass.commit(tx).await?)
     }
 
     /// Checks of earlier heads, and of stacks that are not shown any more, are brought to an end.
@@ -141,7 +149,7 @@ impl Writer<'_> {
         }
         let mut tx = self.pass.write().await?;
         for row in &fresh {
-            gates::show(&mut tx, (self.world.pull.repo, self.world.pull.number), row).await?;
+            store::gates::show(&mut tx, (self.world.pull.repo, self.world.pull.number), row).await?;
         }
         // What is judged by it may hold now.
         self.pass.mark(&mut tx, self.world.pull.repo, &Key::Pull(self.world.pull.repo, self.world.pull.number)).await?;

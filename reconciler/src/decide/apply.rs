@@ -26,6 +26,11 @@ pub(crate) fn of_plan<'a>(world: &'a PullWorld, plan: &RunRow) -> Option<&'a Run
     world.applies.iter().filter(|run| run.what.plan == Some(plan.id)).max_by_key(|run| run.number)
 }
 
+/// Was the apply cancelled before it began? Its plan was not used then.
+fn called_off(apply: &RunRow) -> bool {
+    apply.state == RunState::Cancelled && apply.epoch.is_none()
+}
+
 /// The newest apply of a stack in this pull request.
 pub(super) fn newest<'a>(world: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
     world.applies.iter().filter(|run| &run.what.stack == stack).max_by_key(|run| run.number)
@@ -45,7 +50,7 @@ pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) ->
     if plan.what.options != PlanOptions::default() {
         return None;
     }
-    let apply = of_plan(world, plan).filter(|apply| apply.state != RunState::Cancelled);
+    let apply = of_plan(world, plan).filter(|apply| !called_off(apply));
     let (standing, gates) = match apply {
         Some(apply) => (under_way(world, Some(plan), apply), Vec::new()),
         None => waiting(world, survey, stack, plan),
@@ -79,8 +84,9 @@ fn not_started(world: &PullWorld, plan: &RunRow) -> Option<Gate> {
 /// The apply that stopped, of which this plan shows what is left: that is said until it is applied.
 fn stopped(world: &PullWorld, plan: &RunRow) -> Option<ApplyStanding> {
     let apply = made_after(world, plan)?;
-    let unused = of_plan(world, plan).is_none_or(|run| run.state == RunState::Cancelled);
-    let failed = matches!(apply.state, RunState::PartlyApplied | RunState::Failed | RunState::TimedOut);
+    let unused = of_plan(world, plan).is_none_or(called_off);
+    let failed =
+        matches!(apply.state, RunState::PartlyApplied | RunState::Failed | RunState::TimedOut | RunState::Cancelled);
     let before = world.runs.iter().find(|run| Some(run.id) == apply.what.plan);
     (unused && failed).then(|| under_way(world, before, apply))
 }
@@ -273,8 +279,8 @@ pub(super) fn usable(world: &PullWorld, plan: &RunRow) -> Result<(), String> {
     if plan.what.options != PlanOptions::default() {
         return Err("its newest plan was made with flags; comment `buildit plan` first".to_owned());
     }
-    match of_plan(world, plan).map(|apply| apply.state) {
-        None | Some(RunState::Cancelled) => Ok(()),
+    match of_plan(world, plan).filter(|apply| !called_off(apply)).map(|apply| apply.state) {
+        None => Ok(()),
         Some(RunState::Applied) => Err("it is applied".to_owned()),
         Some(RunState::Lost) if is_frozen(world, &plan.what.stack) => {
             Err("its last apply was lost; someone must look first".to_owned())
@@ -437,6 +443,8 @@ pub(crate) fn again(world: &PullWorld, stack: &SurveyedStack) -> Option<String> 
     let spent = match last.state {
         RunState::PartlyApplied | RunState::Stale | RunState::TimedOut => true,
         RunState::Failed => last.job_started,
+        // What an interrupted tool was about to make may be there.
+        RunState::Cancelled => !called_off(last),
         // Somebody looked.
         RunState::Lost => !is_frozen(world, &stack.stack.name),
         _ => false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::access::Right;
 use model::id::StackName;
+use model::publication::CheckName;
 use model::pull::{Fact, GateFacts, GateWants, PullState};
 use model::stack::ApplyMode;
 use model::survey::{Survey, SurveyedStack};
@@ -56,6 +57,17 @@ pub(crate) fn missing(world: &PullWorld, survey: &Survey, now: Timestamp) -> Opt
         }
     };
     old.then_some(wants)
+}
+
+/// May a requirement ask for this check of ours? What was read of it is old once it ends.
+pub(crate) fn asks_for(world: &PullWorld, check: &CheckName) -> bool {
+    let wanted = super::current_survey(world).and_then(|survey| wants(world, survey)).is_some_and(|it| it.checks);
+    wanted
+        && *check != CheckName::Apply
+        && match world.pull.gates.facts.as_ref().map(|facts| &facts.required) {
+            Some(Fact::Is(required)) => required.iter().any(|it| it.context == check.to_string()),
+            _ => true,
+        }
 }
 
 /// When GitHub, which is computing whether the pull request merges, is asked again.

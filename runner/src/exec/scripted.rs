@@ -43,12 +43,20 @@ pub struct Script {
     files: BTreeMap<FileName, Bytes>,
     waits: bool,
     heeds_interrupt: bool,
+    code_when_interrupted: Option<i32>,
     cannot_start: Option<String>,
 }
 
 impl Default for Script {
     fn default() -> Self {
-        Self { steps: Vec::new(), files: BTreeMap::new(), waits: false, heeds_interrupt: true, cannot_start: None }
+        Self {
+            steps: Vec::new(),
+            files: BTreeMap::new(),
+            waits: false,
+            heeds_interrupt: true,
+            code_when_interrupted: None,
+            cannot_start: None,
+        }
     }
 }
 
@@ -90,6 +98,12 @@ impl Script {
     #[must_use]
     pub fn ignores_interrupt(mut self) -> Self {
         self.heeds_interrupt = false;
+        self
+    }
+    /// When it is interrupted its step ends by itself with this code, and not by the signal.
+    #[must_use]
+    pub fn exits_when_interrupted(mut self, code: i32) -> Self {
+        self.code_when_interrupted = Some(code);
         self
     }
     /// The first step cannot be started for this reason.
@@ -266,8 +280,12 @@ impl Job {
 
     fn stop(&mut self, clock: &dyn Clock, outcome: impl FnOnce(String) -> Outcome) {
         let outcome = outcome(self.current.clone());
-        let signal = if matches!(outcome, Outcome::Killed { .. }) { 9 } else { 2 };
-        self.step_ended(clock, None, Some(signal));
+        let (code, signal) = match (&outcome, self.script.code_when_interrupted) {
+            (Outcome::Killed { .. }, _) => (None, Some(9)),
+            (_, Some(code)) => (Some(code), None),
+            (_, None) => (None, Some(2)),
+        };
+        self.step_ended(clock, code, signal);
         self.end(clock, outcome);
     }
 

@@ -1,6 +1,6 @@
 //! Applies: what is asked for, what holds it back, and what follows.
 
-use fake_github::{Fault, Verdict};
+use fake_github::{Fault, Rules, Verdict};
 
 use super::{Plan, SHOP, Town, main_tf, story};
 
@@ -49,6 +49,28 @@ fn a_comment_applies_what_was_reviewed_and_the_merge_lets_go() {
         town.double.merge(SHOP, number, "ana").expect("merged");
         town.settle();
         town.tell("merged");
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_branch_may_require_our_own_plan_check() {
+    let told = stacks(ON_COMMENT, |town| {
+        let required = Rules::checks(&[("buildit/plan", Some(7)), ("buildit/apply", Some(7))]);
+        town.double.protect(SHOP, "main", required).expect("a rule");
+        let number = grow(town, "topic", "a");
+        // Nobody tells us of our own checks, and nobody asks here.
+        assert!(town.shown().contains("✅ other checks: 1 required check passed"), "{}", town.shown());
+        check(town, number, APPLY);
+        town.commit("topic", "Slip", &[("cache/main.tf", "# town: init fails\n")]);
+        town.settle();
+        check(town, number, APPLY);
+        town.commit("topic", "Mend", &[("cache/main.tf", &main_tf(&[("redis", "b")], ""))]);
+        town.settle();
+        approve(town, number);
+        check(town, number, APPLY);
+        say(town, number, "ana", "buildit apply");
+        merge(town, number);
     });
     insta::assert_snapshot!(told);
 }
@@ -124,6 +146,24 @@ fn a_push_takes_back_what_was_approved_unless_it_would_do_the_same() {
         check(town, number, APPLY);
         say(town, number, "ana", "buildit apply");
         approve(town, number);
+        say(town, number, "ana", "buildit apply");
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn what_is_shown_again_can_be_approved_again() {
+    let told = grown_stacks(ON_COMMENT, |town| {
+        let number = change(town, "one", &[("redis", "1")]);
+        check(town, number, APPLY);
+        // The base brings something of its own, and takes it back.
+        for disk in ["5", "0"] {
+            let [_, cache] = grown(&[("disk", disk)]);
+            town.commit("main", "By hand", &[(cache.0, &cache.1)]);
+            town.settle();
+            approve(town, number);
+            check(town, number, APPLY);
+        }
         say(town, number, "ana", "buildit apply");
     });
     insta::assert_snapshot!(told);
@@ -250,6 +290,25 @@ fn an_apply_that_fails_half_way_shows_what_is_left() {
         check(town, number, APPLY);
         approve(town, number);
         say(town, number, "ana", "buildit apply");
+        check(town, number, APPLY);
+    });
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn an_apply_that_somebody_stops_shows_what_is_left() {
+    let told = stacks(ON_COMMENT, |town| {
+        let hangs = main_tf(&[("a", "1")], "# town: apply hangs\n");
+        let number = town.open("topic", "Grow", &[("network/main.tf", &hangs)]);
+        town.settle();
+        approve(town, number);
+        say(town, number, "ana", "buildit apply");
+        check(town, number, APPLY);
+        let plans = town.jobs.started().len();
+        say(town, number, "ana", "buildit cancel");
+        town.tell("it was stopped");
+        assert_eq!(town.jobs.started().len(), plans + 1, "what is left is planned");
+        say(town, number, "ana", "buildit unlock");
         check(town, number, APPLY);
     });
     insta::assert_snapshot!(told);

@@ -3,7 +3,7 @@
 //! `resource "terraform_data" "x"` with a literal `input` is what is wanted; a comment `# state: x=VALUE` is what
 //! is there already. So a commit decides what its plan says, however often and by whichever server it is made.
 //! What was applied is there too. Other comments decide how the job goes: `# town: waits`, `# town: stubborn`,
-//! `# town: init fails`, `# town: apply waits`, `# town: apply fails`.
+//! `# town: init fails`, `# town: apply waits`, `# town: apply hangs` (before its first change), `# town: apply fails`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -111,6 +111,9 @@ fn apply(reality: &Reality, job: &ScriptedJob, dir: &str, told: &dyn Fn(&str) ->
     let differs = |(name, value): &(&String, &String)| there.get(*name).is_some_and(|old| old != *value);
     changes.extend(wanted.iter().filter(differs).map(|(name, _)| ("update", name)));
     changes.extend(there.keys().filter(|name| !wanted.contains_key(*name)).map(|name| ("delete", name)));
+    if told("apply hangs") {
+        return script.waits().exits_when_interrupted(1);
+    }
     let fails = told("apply fails");
     let done = if fails { 1.min(changes.len()) } else { changes.len() };
     let mut after = there.clone();
