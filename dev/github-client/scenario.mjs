@@ -6,37 +6,17 @@
 // AFTER_CREATE (a command run with the full name once the repository is there) and
 // WAIT_FOR_CHECK (a name: waits until that check is completed on the head).
 // The last line of the output is a JSON summary.
-import { Octokit } from '@octokit/rest';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { client, env, url, until, Work } from './people.mjs';
 
-const env = (name) => process.env[name] ?? assert.fail(`set ${name}`);
-const url = env('GITHUB_URL');
-const client = (auth) => new Octokit({ auth, baseUrl: env('GITHUB_API_URL') });
-const ana = client(env('ANA_TOKEN'));
-const ben = client(env('BEN_TOKEN'));
+const ana = client('ana');
+const ben = client('ben');
 const owner = env('OWNER');
 const repo = process.env.NAME ?? 'octokit';
 const say = (text) => console.log(text);
-
-const work = mkdtempSync(join(tmpdir(), 'github-client-'));
-function git(...args) {
-  const basic = Buffer.from(`ana:${env('ANA_TOKEN')}`).toString('base64');
-  // The header goes by the environment: nobody sees it in a list of processes.
-  const config = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'http.extraHeader', GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}` };
-  const who = { GIT_AUTHOR_NAME: 'ana', GIT_AUTHOR_EMAIL: 'ana@users.noreply.github.com', GIT_COMMITTER_NAME: 'ana', GIT_COMMITTER_EMAIL: 'ana@users.noreply.github.com' };
-  const clean = { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', GIT_TERMINAL_PROMPT: '0' };
-  return execFileSync('git', args, { cwd: work, env: { ...process.env, ...clean, ...config, ...who }, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-}
-function write(files) {
-  for (const [path, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(work, path)), { recursive: true });
-    writeFileSync(join(work, path), content);
-  }
-}
+const work = new Work('ana');
+const git = (...args) => work.git(...args);
 
 // Two commits of two people become one; the repository allows nothing else.
 async function squash() {
@@ -86,16 +66,11 @@ try {
   if (process.env.AFTER_CREATE) execFileSync('sh', ['-c', `${process.env.AFTER_CREATE} ${owner}/${repo}`], { stdio: 'inherit' });
 
   git('init', '--quiet', '--initial-branch', 'main', '.');
-  write({ '.buildit/stacks.kdl': 'stack "network"\n', 'network/main.tf': 'resource "terraform_data" "net" {}\n' });
-  git('add', '.');
-  git('commit', '--quiet', '-m', 'First');
+  work.commit('First', { '.buildit/stacks.kdl': 'stack "network"\n', 'network/main.tf': 'resource "terraform_data" "net" {}\n' });
   git('push', '--quiet', `${url}/${owner}/${repo}.git`, 'main');
   git('checkout', '--quiet', '-b', 'bucket');
-  write({ 'network/bucket.tf': 'resource "terraform_data" "bucket" {}\n' });
-  git('add', '.');
-  git('commit', '--quiet', '-m', 'Add a bucket');
+  const head = work.commit('Add a bucket', { 'network/bucket.tf': 'resource "terraform_data" "bucket" {}\n' });
   git('push', '--quiet', `${url}/${owner}/${repo}.git`, 'bucket');
-  const head = git('rev-parse', 'HEAD').trim();
 
   const branches = await ana.paginate(ana.rest.repos.listBranches, { owner, repo, per_page: 1 });
   assert.deepEqual(branches.map((branch) => branch.name).sort(), ['bucket', 'main']);
@@ -108,20 +83,16 @@ try {
   const files = (await ben.rest.pulls.listFiles({ owner, repo, pull_number })).data;
   assert.deepEqual(files.map((file) => file.filename), ['network/bucket.tf']);
 
-  if (process.env.WAIT_FOR_CHECK) {
-    const deadline = Date.now() + 300_000;
-    for (;;) {
+  const awaited = process.env.WAIT_FOR_CHECK;
+  if (awaited) {
+    const run = await until(`${awaited} is completed and told`, async () => {
       const { check_runs } = (await ana.rest.checks.listForRef({ owner, repo, ref: head })).data;
-      const run = check_runs.find((run) => run.name === process.env.WAIT_FOR_CHECK);
       // The comment follows the checks.
       const told = (await ana.rest.issues.listComments({ owner, repo, issue_number: pull_number })).data;
-      if (run?.status === 'completed' && told.some((comment) => comment.user.type === 'Bot')) {
-        say(`${run.name}: ${run.conclusion}, ${run.output.title}`);
-        break;
-      }
-      assert.ok(Date.now() < deadline, `${process.env.WAIT_FOR_CHECK} was not completed and told within five minutes`);
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    }
+      const isTold = told.some((comment) => comment.user.type === 'Bot');
+      return check_runs.find((run) => run.name === awaited && run.status === 'completed' && isTold);
+    });
+    say(`${run.name}: ${run.conclusion}, ${run.output.title}`);
   }
 
   const comment = (await ana.rest.issues.createComment({ owner, repo, issue_number: pull_number, body: 'buildit plan' })).data;
@@ -142,5 +113,5 @@ try {
   await deploy(merged.sha);
   say(JSON.stringify({ merged: merged.merged, checks: checks.total_count, comments: comments.length, reviews: reviews.length }));
 } finally {
-  rmSync(work, { recursive: true, force: true });
+  work.remove();
 }

@@ -1,10 +1,11 @@
-//! People's own client beside `buildit serve`: `dev/github-client/scenario.mjs` makes a repository, pushes, opens a
-//! pull request, waits for our check, comments, reviews and merges.
+//! People's own client beside `buildit serve`, a program in `dev/github-client`: `scenario.mjs` makes a repository,
+//! pushes, opens a pull request, waits for our check, comments, reviews and merges; `story.mjs` lives through applies.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::process::{Running, github, settings, within};
 use super::*;
+use fake_github::{Role, Rules};
 
 /// The scenario's folder; `None`, told loudly, when its packages are missing.
 #[expect(clippy::disallowed_methods, reason = "the client is a node program")]
@@ -65,8 +66,8 @@ fn a_client_of_its_own_walks_a_pull_request_beside_the_server() {
         .envs([("ANA_TOKEN", "ana-token"), ("BEN_TOKEN", "ben-token"), ("OWNER", "acme")])
         .env("AFTER_CREATE", format!("sh '{}'", script.display()))
         .env("WAIT_FOR_CHECK", "buildit/plan")
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("node runs");
     let name = within(move || std::fs::read_to_string(made));
@@ -84,5 +85,72 @@ fn a_client_of_its_own_walks_a_pull_request_beside_the_server() {
         "our check and comment: {text}"
     );
     assert_eq!(double.violations(), Vec::<String>::new());
+    assert_eq!(server.stop().0, Some(0));
+}
+
+/// Two stacks that are applied when somebody asks and then merge themselves, one that is applied on merge.
+const STACKS: &str = "\
+stack \"network\"
+stack \"cache\"
+stack \"edge\" {
+    apply on=merge
+}
+defaults {
+    apply on=comment { automerge squash }
+}
+";
+
+/// A repository of these, where our checks are required, and its people: ana and ben write, eve reads.
+fn infra() -> (FakeGitHub, fake_github::AppCredentials) {
+    let options = Options { delivery: DeliveryMode::Immediate, act_as_anyone: true, ..Options::default() };
+    let double = FakeGitHub::start(options).expect("the double");
+    for login in ["ana", "ben", "eve"] {
+        double.add_user(login, &format!("{login}-token")).expect("a user");
+    }
+    double.add_organization("acme", &["ana"]).expect("an organization");
+    let app = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
+    let app = double.create_app(app).expect("an app");
+    let empty = "terraform {}\n";
+    let files = [".buildit/stacks.kdl", "network/main.tf", "cache/main.tf", "edge/main.tf"]
+        .map(|path| (path, if path.starts_with('.') { STACKS } else { empty }));
+    double.create_repository("acme", "infra", &files).expect("a repository");
+    for (login, role) in [("ana", Role::Write), ("ben", Role::Write), ("eve", Role::Read)] {
+        double.set_permission("acme/infra", login, role).expect("a role");
+    }
+    let required = Rules::checks(&[("buildit/plan", Some(7)), ("buildit/apply", Some(7))]);
+    double.protect("acme/infra", "main", required).expect("a rule");
+    double.install_app(app.app_id, "acme/infra").expect("installed");
+    (double, app)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the client is a node program")]
+fn people_live_through_the_whole_story_beside_the_server() {
+    let (Some(_), Some(folder)) = (terraform(), client()) else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let (double, app) = infra();
+    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
+    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
+    let file = dir.path().join("buildit.toml");
+    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
+    let server = Running::start(&["serve", "--config", &file.display().to_string()]);
+    double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+
+    let tokens =
+        ["ana", "ben", "eve"].map(|login| (format!("{}_TOKEN", login.to_uppercase()), format!("{login}-token")));
+    let output = Command::new("node")
+        .arg(folder.join("story.mjs"))
+        .env("GITHUB_URL", double.url())
+        .env("GITHUB_API_URL", double.api_url())
+        .env("REPOSITORY", "acme/infra")
+        .env("TMPDIR", dir.path())
+        .envs(tokens)
+        .output()
+        .expect("node runs");
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && text.contains("\ntold\n"), "{text}\n{}", double.transcript());
+    assert_eq!(double.violations(), Vec::<String>::new());
+    let refused: Vec<_> = double.deliveries().into_iter().filter(|it| it.status != Some(202)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
     assert_eq!(server.stop().0, Some(0));
 }
