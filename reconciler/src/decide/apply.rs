@@ -74,9 +74,8 @@ fn waiting(world: &PullWorld, survey: &Survey, stack: &SurveyedStack, plan: &Run
 
 /// Why the last apply of the plan was not started, although it had been accepted: whoever asked reads it here.
 fn not_started(world: &PullWorld, plan: &RunRow) -> Option<Gate> {
-    let called_off = |apply: &&RunRow| apply.state == RunState::Cancelled && apply.epoch.is_none();
     let out_of_date = || made_after(world, plan).filter(|apply| apply.state == RunState::Stale);
-    let last = of_plan(world, plan).filter(called_off).or_else(out_of_date)?;
+    let last = of_plan(world, plan).filter(|apply| called_off(apply)).or_else(out_of_date)?;
     let why = last.failure.as_ref().filter(|failure| failure.phase == "start")?;
     Some(Gate::new("last-apply", Holds::Fail, why.headline.clone()).titled("the last `buildit apply`"))
 }
