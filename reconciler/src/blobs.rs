@@ -47,7 +47,7 @@ impl DatabaseBlobs {
         // An empty value has one empty piece, so that it too is bound to its key.
         let pieces = if value.is_empty() { &[&[][..]][..] } else { &value.chunks(PIECE).collect::<Vec<_>>() };
         for (seq, piece) in (0..).zip(pieces) {
-            let sealed = self.seal.seal(&place(key, &head, seq), piece)?;
+            let sealed = self.seal.seal(&place(key.as_str(), &head, seq), piece)?;
             blobs::add(&mut tx, key.as_str(), &head.generation, seq, sealed).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
@@ -83,7 +83,7 @@ impl DatabaseBlobs {
                 if seq != next {
                     return Err(Trouble::Damaged);
                 }
-                let piece = self.seal.open(&place(key, head, seq), &sealed)?;
+                let piece = self.seal.open(&place(key.as_str(), head, seq), &sealed)?;
                 if seq == 0 {
                     // The length can be trusted now: it is part of the place.
                     value.reserve_exact(length);
@@ -107,8 +107,8 @@ impl DatabaseBlobs {
 }
 
 /// What a piece is sealed for: its key, write, position and the length of the whole.
-fn place(key: &BlobKey, head: &Head, seq: i64) -> String {
-    format!("blob/{}/{seq}/{}/{}", head.generation, head.length, key.as_str())
+pub(crate) fn place(key: &str, head: &Head, seq: i64) -> String {
+    format!("blob/{}/{seq}/{}/{key}", head.generation, head.length)
 }
 
 /// Why not, before the key is named.

@@ -16,6 +16,7 @@ pub mod logs;
 mod observe;
 mod parts;
 mod retry;
+pub mod rotation;
 pub mod seal;
 pub mod secrets;
 mod server_secret;

@@ -114,6 +114,6 @@ fn offset(bytes: u64) -> i64 {
 }
 
 /// What a piece is sealed for.
-fn place(run: RunId, start: i64, length: i64) -> String {
+pub(crate) fn place(run: impl std::fmt::Display, start: i64, length: i64) -> String {
     format!("log/{run}/{start}/{length}")
 }

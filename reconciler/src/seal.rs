@@ -62,28 +62,52 @@ impl Seal {
 
     /// Seals a value for a place (any text that names where it will be kept) under the current key.
     pub fn seal(&self, place: &str, value: &[u8]) -> Result<Vec<u8>, SealError> {
-        let id = self.keys.current();
-        let wrapping = self.wrapping(&id)?;
-        let length = u8::try_from(id.len()).map_err(|_| SealError::Key { id: id.clone() })?;
-        let mut sealed = Vec::with_capacity(2 + id.len() + 2 * (NONCE_LEN + TAG) + KEY + value.len());
-        sealed.extend([VERSION, length]);
-        sealed.extend(id.as_bytes());
-        let bound = [&sealed, place.as_bytes()].concat();
         let data_key = Zeroizing::new(self.fresh::<KEY>()?);
-        self.encrypt(&wrapping, &bound, data_key.as_slice(), &mut sealed)?;
+        let room = NONCE_LEN + value.len() + TAG;
+        let mut sealed = self.wrap(place, &self.keys.current(), data_key.as_slice(), room)?;
         self.encrypt(&cipher(data_key.as_slice())?, place.as_bytes(), value, &mut sealed)?;
         Ok(sealed)
     }
 
     /// Opens what was sealed for this place.
     pub fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
-        let [VERSION, length, rest @ ..] = sealed else { return Err(SealError::Damaged) };
-        let (id, rest) = rest.split_at_checked(usize::from(*length)).ok_or(SealError::Damaged)?;
-        let (wrapped, value) = rest.split_at_checked(NONCE_LEN + KEY + TAG).ok_or(SealError::Damaged)?;
-        let head = &sealed[..2 + id.len()];
-        let wrapping = self.wrapping(std::str::from_utf8(id).map_err(|_| SealError::Damaged)?)?;
-        let data_key = Zeroizing::new(decrypt(&wrapping, &[head, place.as_bytes()].concat(), wrapped)?);
+        let Parts { head, id, wrapped, value } = Parts::of(sealed)?;
+        let data_key = self.data_key(place, id, head, wrapped)?;
         decrypt(&cipher(&data_key)?, place.as_bytes(), value)
+    }
+
+    /// The key that seals now.
+    pub fn current(&self) -> String {
+        self.keys.current()
+    }
+
+    /// The same value with its own key wrapped by the key that seals now; `None` when it is already.
+    pub fn rewrap(&self, place: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, SealError> {
+        let Parts { head, id, wrapped, value } = Parts::of(sealed)?;
+        let current = self.keys.current();
+        if id == current {
+            return Ok(None);
+        }
+        let data_key = self.data_key(place, id, head, wrapped)?;
+        let mut new = self.wrap(place, &current, &data_key, value.len())?;
+        new.extend(value);
+        Ok(Some(new))
+    }
+
+    /// Head and wrapped data key, with room for a value behind.
+    fn wrap(&self, place: &str, id: &str, data_key: &[u8], room: usize) -> Result<Vec<u8>, SealError> {
+        let wrapping = self.wrapping(id)?;
+        let length = u8::try_from(id.len()).map_err(|_| SealError::Key { id: id.to_owned() })?;
+        let mut sealed = Vec::with_capacity(2 + id.len() + NONCE_LEN + KEY + TAG + room);
+        sealed.extend([VERSION, length]);
+        sealed.extend(id.as_bytes());
+        let bound = [&sealed, place.as_bytes()].concat();
+        self.encrypt(&wrapping, &bound, data_key, &mut sealed)?;
+        Ok(sealed)
+    }
+
+    fn data_key(&self, place: &str, id: &str, head: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        Ok(Zeroizing::new(decrypt(&self.wrapping(id)?, &[head, place.as_bytes()].concat(), wrapped)?))
     }
 
     fn wrapping(&self, id: &str) -> Result<LessSafeKey, SealError> {
@@ -112,6 +136,31 @@ impl Seal {
         out.extend(tag.as_ref());
         Ok(())
     }
+}
+
+/// A sealed value, taken apart.
+struct Parts<'a> {
+    /// Version, length and id.
+    head: &'a [u8],
+    id: &'a str,
+    wrapped: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(sealed: &'a [u8]) -> Result<Self, SealError> {
+        let [VERSION, length, rest @ ..] = sealed else { return Err(SealError::Damaged) };
+        let (id, rest) = rest.split_at_checked(usize::from(*length)).ok_or(SealError::Damaged)?;
+        let (wrapped, value) = rest.split_at_checked(NONCE_LEN + KEY + TAG).ok_or(SealError::Damaged)?;
+        let head = &sealed[..2 + id.len()];
+        let id = std::str::from_utf8(id).map_err(|_| SealError::Damaged)?;
+        Ok(Self { head, id, wrapped, value })
+    }
+}
+
+/// The id of the key that a value was sealed by; `None` for what is no sealed value.
+pub fn key_of(sealed: &[u8]) -> Option<&str> {
+    Parts::of(sealed).ok().map(|parts| parts.id)
 }
 
 fn cipher(key: &[u8]) -> Result<LessSafeKey, SealError> {
@@ -190,6 +239,28 @@ pub(crate) mod tests {
         let new = both.seal("a", b"y").unwrap();
         assert_eq!(&new[..5], b"\x01\x03new");
         assert_eq!(seal_with(&[("new", 2)]).open("a", &new).unwrap(), b"y");
+    }
+
+    #[test]
+    fn a_value_is_wrapped_anew_for_its_place_only() {
+        let old = seal_with(&[("old", 1)]).seal("a", b"x").unwrap();
+        let (both, new) = (seal_with(&[("new", 2), ("old", 1)]), seal_with(&[("new", 2)]));
+        let again = both.rewrap("a", &old).unwrap().unwrap();
+        assert_eq!((key_of(&old), key_of(&again)), (Some("old"), Some("new")));
+        assert_eq!(new.open("a", &again).unwrap(), b"x");
+        assert_eq!(both.rewrap("a", &again).unwrap(), None);
+        // Elsewhere, or with a changed head, it is nothing; a changed value stays one.
+        assert!(matches!(both.rewrap("b", &old), Err(SealError::Damaged)));
+        for at in 0..2 + 3 + NONCE_LEN + KEY + TAG {
+            let mut changed = old.clone();
+            changed[at] ^= 1;
+            assert!(both.rewrap("a", &changed).is_err(), "byte {at}");
+        }
+        let mut changed = old.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        let again = both.rewrap("a", &changed).unwrap().unwrap();
+        assert!(matches!(new.open("a", &again), Err(SealError::Damaged)));
+        assert!(matches!(new.rewrap("a", &old), Err(SealError::Keys(KeysError::Unknown { .. }))));
     }
 
     #[test]

@@ -125,7 +125,7 @@ impl fmt::Debug for Secrets {
 }
 
 /// What a value is sealed for.
-fn place(scope: &str, name: &str, version: i64) -> String {
+pub(crate) fn place(scope: &str, name: &str, version: i64) -> String {
     format!("secret/{scope}/{name}/{version}")
 }
 

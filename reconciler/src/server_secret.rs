@@ -1,6 +1,7 @@
 //! Secrets of the server itself: random bytes, made once, kept sealed among the settings.
 //!
-//! Must never be used for what a person or GitHub gave.
+//! Must never be used for what a person or GitHub gave. Their names end with "-secret": that is how a change of keys finds
+//! them.
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use secrecy::zeroize::Zeroizing;

@@ -49,6 +49,17 @@ impl Dialect {
         }
     }
 
+    /// The statement that waits for all transactions that write sealed values, and lets no other begin to; `None` where
+    /// a write transaction does so by itself.
+    pub(super) const fn shut_out(self) -> Option<&'static str> {
+        match self {
+            Self::Sqlite => None,
+            Self::Postgres => {
+                Some("lock table settings, secrets, secrets_before, run_log_chunks, blobs, blob_chunks in share mode")
+            }
+        }
+    }
+
     /// Claims due keys in the order of their turn; rows that another worker holds are skipped.
     pub(super) const fn claim(self) -> &'static str {
         match self {

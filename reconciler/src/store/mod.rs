@@ -18,6 +18,7 @@ mod migrate;
 pub(crate) mod publications;
 pub(crate) mod pulls;
 pub(crate) mod runs;
+pub(crate) mod sealed;
 pub(crate) mod secrets;
 pub(crate) mod states;
 #[cfg(test)]
