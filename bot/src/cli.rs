@@ -12,6 +12,7 @@ pub mod fmt;
 pub mod folder;
 pub mod init;
 pub mod job;
+pub mod keys;
 pub mod preview;
 pub mod remote;
 pub mod serve;
@@ -79,6 +80,8 @@ enum Command {
     Secrets(remote::secrets::SecretsArgs),
     /// Make, list and end API tokens (on the server's machine)
     Tokens(tokens::TokensArgs),
+    /// Change the keys that seal what the server keeps (on the server's machine)
+    Keys(keys::KeysArgs),
     /// Write the audit log, and say whether it is as it was written (on the server's machine)
     Audit(tokens::AuditArgs),
     /// Render a plan document as the comment on GitHub would
@@ -125,6 +128,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::State(args) => remote::state::run(args, &mut std::io::stdout().lock()),
         Command::Secrets(args) => remote::secrets::run(args, &mut std::io::stdout().lock()),
         Command::Tokens(args) => tokens::run(args, &mut std::io::stdout().lock()),
+        Command::Keys(args) => keys::run(args, &mut std::io::stdout().lock()),
         Command::Audit(args) => tokens::audit(&args, &mut std::io::stdout().lock()),
         Command::Show(args) => {
             show::run(&args, &mut std::io::stdout().lock())?;

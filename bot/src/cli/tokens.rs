@@ -34,7 +34,7 @@ pub struct HereArgs {
     data_dir: Option<String>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(super) format: Format,
 }
 
 /// Arguments of `tokens`.
@@ -117,7 +117,7 @@ fn lasts(text: &str) -> Result<Lasts, String> {
 }
 
 impl HereArgs {
-    fn settings(&self) -> anyhow::Result<Settings> {
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
         let flags: BTreeMap<&'static str, String> = self.data_dir.iter().map(|dir| ("data_dir", dir.clone())).collect();
         Ok(Settings::read(Sources::of_process(self.config.as_deref(), flags)?)?)
     }

@@ -118,14 +118,12 @@ pub(crate) async fn replace(
             .bind(hex::encode(sealed))
             .bind(hex::encode(before))
             .bind(first),
-        Table::Secrets => {
-            sql("update secrets set sealed=$1 where sealed=$2 and scope=$3 and name=$4 and version=$5")
-                .bind(sealed)
-                .bind(before)
-                .bind(first)
-                .bind(second)
-                .bind(third)
-        }
+        Table::Secrets => sql("update secrets set sealed=$1 where sealed=$2 and scope=$3 and name=$4 and version=$5")
+            .bind(sealed)
+            .bind(before)
+            .bind(first)
+            .bind(second)
+            .bind(third),
         Table::SecretsBefore => {
             sql("update secrets_before set sealed=$1 where sealed=$2 and scope=$3 and name=$4 and version=$5")
                 .bind(sealed)
@@ -139,14 +137,12 @@ pub(crate) async fn replace(
             .bind(before)
             .bind(first)
             .bind(third),
-        Table::Blobs => {
-            sql("update blob_chunks set sealed=$1 where sealed=$2 and key=$3 and generation=$4 and seq=$5")
-                .bind(sealed)
-                .bind(before)
-                .bind(first)
-                .bind(second)
-                .bind(third)
-        }
+        Table::Blobs => sql("update blob_chunks set sealed=$1 where sealed=$2 and key=$3 and generation=$4 and seq=$5")
+            .bind(sealed)
+            .bind(before)
+            .bind(first)
+            .bind(second)
+            .bind(third),
     };
     Ok(db::run(conn, query).await? > 0)
 }

@@ -3,6 +3,7 @@
 
 mod faults;
 mod history;
+mod keys;
 mod protocol;
 mod tamper;
 mod tools;
