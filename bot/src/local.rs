@@ -6,11 +6,12 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use model::group::MergeGroup;
 use model::id::{
     CheckRunId, CommentId, CommitSha, DeploymentId, InstallationId, IssueNumber, PullNumber, RepoId, RepoName,
 };
 use model::ports::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, MergeGroup, Merged, PullListing,
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, Merged, PullListing,
 };
 use model::publication::{Check, CheckName, Deployment, Issue, Notice, PullView, Reaction, Reply, Summary, View};
 use model::pull::{Fact, GateFacts, GateWants, PullSnapshot, PullState, RepoSnapshot, Role};
@@ -56,7 +57,7 @@ impl Published {
     pub fn view(&self) -> Option<&PullView> {
         self.checks.iter().find_map(|check| match &check.view {
             View::Pull(view) => Some(&**view),
-            View::Stack(_) | View::Config(_) => None,
+            View::Stack(_) | View::Config(_) | View::Group(_) => None,
         })
     }
 

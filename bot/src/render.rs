@@ -14,6 +14,7 @@ mod config;
 mod dangers;
 pub mod diff;
 mod failure;
+mod group;
 mod notice;
 mod reply;
 mod terminal;

@@ -6,6 +6,7 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::group::MergeGroup;
 use model::id::{PullNumber, RepoId, RunId};
 use model::run::RunKind;
 use model::time::Timestamp;
@@ -23,7 +24,7 @@ use crate::retry::Next;
 use crate::seal::SealError;
 use crate::store::due::{self, Claim};
 use crate::store::{Dialect, StoreError, landings, pulls, runs};
-use crate::world::{Key, PullWorld};
+use crate::world::{Key, NOBODY, PullWorld};
 use crate::{decide, observe};
 
 /// Looks at a pull request or run within one pass; then it is due again, for others wait too.
@@ -252,6 +253,9 @@ async fn pull(pass: &Pass<'_>, repo: RepoId, number: PullNumber) -> Result<Optio
 async fn branch(pass: &Pass<'_>, repo: RepoId, name: &str) -> Result<Option<Timestamp>, Trouble> {
     let look = || async { observe::branch(&mut *pass.parts.store.snapshot().await?, repo, name).await };
     let Some((row, _)) = look().await? else {
+        if MergeGroup::base_branch(name).is_some() {
+            return group(pass, repo, name).await;
+        }
         act::resync::branch(pass, repo, name).await?;
         return Ok(None);
     };
@@ -264,6 +268,30 @@ async fn branch(pass: &Pass<'_>, repo: RepoId, name: &str) -> Result<Option<Time
         again = [again, next].into_iter().flatten().min();
     }
     Ok(again)
+}
+
+/// A group of a merge queue.
+async fn group(pass: &Pass<'_>, repo: RepoId, branch: &str) -> Result<Option<Timestamp>, Trouble> {
+    let look = || async {
+        let mut tx = pass.parts.store.snapshot().await?;
+        observe::group(&mut tx, repo, branch, &pass.parts.settings.public_url, pass.now()).await
+    };
+    let before = look().await?;
+    act::group::read(pass, repo, branch, before.as_ref().map(|world| &world.row)).await?;
+    let world = look().await?;
+    if let Some(before) = before.filter(|before| world.as_ref().is_none_or(|world| world.row.head != before.row.head)) {
+        for step in decide::group::end(&before.runs) {
+            act::pull::rows_of(pass, (repo, NOBODY), step).await?;
+        }
+    }
+    let Some(world) = world else { return Ok(None) };
+    for step in decide::group::decide(&world) {
+        act::pull::rows_of(pass, (repo, NOBODY), step).await?;
+    }
+    if let Some(world) = look().await? {
+        act::group::publish(pass, &world).await?;
+    }
+    Ok(None)
 }
 
 async fn landing(pass: &Pass<'_>, repo: RepoId, id: i64) -> Result<Option<Timestamp>, Trouble> {

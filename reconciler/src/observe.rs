@@ -8,8 +8,10 @@ use model::survey::{Survey, SurveyedStack};
 use model::time::Timestamp;
 
 use crate::secrets;
-use crate::store::{Conn, StoreError, commands, due, gates, landings, locks, publications, pulls, runs, states};
-use crate::world::{BranchRow, NOBODY, PullRow, PullWorld, RepoRow, RunRow};
+use crate::store::{
+    Conn, StoreError, commands, due, gates, groups, landings, locks, publications, pulls, runs, states,
+};
+use crate::world::{BranchRow, GroupWorld, NOBODY, PullRow, PullWorld, RepoRow, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
 pub(crate) async fn pull(
@@ -56,6 +58,36 @@ pub(crate) async fn pull(
         commands: commands::of_pull(conn, repo, number).await?,
         publications: publications::of_pull(conn, repo, number).await?,
         queue: runs::queue(conn).await?,
+    }))
+}
+
+/// All of a group of a merge queue; `None` when it is not known.
+pub(crate) async fn group(
+    conn: &mut Conn,
+    repo: RepoId,
+    branch: &str,
+    base_url: &str,
+    now: Timestamp,
+) -> Result<Option<GroupWorld>, StoreError> {
+    let Some(row) = groups::find(conn, repo, branch).await? else { return Ok(None) };
+    let Some(known) = pulls::repo(conn, repo).await? else { return Ok(None) };
+    let mut members = Vec::new();
+    for member in &row.group.members {
+        members.extend(self::pull(conn, repo, member.number, base_url, now).await?);
+    }
+    let mut waiting = Vec::new();
+    for id in landings::open(conn, repo, &row.base_branch).await? {
+        waiting.extend(self::landing(conn, repo, id, base_url, now).await?);
+    }
+    Ok(Some(GroupWorld {
+        base_url: base_url.to_owned(),
+        may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
+        repo: known,
+        runs: runs::of_request(conn, repo, &row.request()).await?,
+        publications: publications::of_pull(conn, repo, NOBODY).await?,
+        row,
+        members,
+        waiting,
     }))
 }
 

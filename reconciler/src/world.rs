@@ -2,10 +2,12 @@
 //!
 //! Invariant: nothing here reads a database or a clock.
 
+mod group;
 mod key;
 mod landing;
 mod lock;
 
+pub(crate) use group::{GroupRow, GroupWorld};
 pub(crate) use key::Key;
 pub(crate) use landing::{Before, BranchRow, LandedStack, LandingRow, NewLanding, StackOutcome};
 pub(crate) use lock::{Holder, LockKey, LockRow, Waiter};

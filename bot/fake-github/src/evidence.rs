@@ -164,4 +164,13 @@ impl FakeGitHub {
     pub fn transcript(&self) -> String {
         crate::transcript::transcript(&self.shared.model())
     }
+
+    /// The newest checks of any commit, as in the transcript.
+    ///
+    /// # Errors
+    /// There is no such repository.
+    pub fn checks_of(&self, repository: &str, sha: &str) -> Result<String, Error> {
+        let model = self.shared.model();
+        Ok(crate::transcript::commit(model.repository(model.repository_id(repository)?)?, sha))
+    }
 }

@@ -52,14 +52,24 @@ fn one(text: &mut String, model: &Model, it: &Repository, pull: &Pull) {
         let _ = writeln!(text, "review {} by {}: {}", review.state.word(), model.login(review.author), review.body);
     }
     for sha in &pull.heads {
-        let newest = it.runs.values().filter(|run| run.head_sha == *sha && !superseded(it, run));
-        let mut runs: Vec<&CheckRun> = newest.collect();
-        runs.sort_by(|a, b| a.name.cmp(&b.name));
-        for run in runs {
-            check(text, sha, run);
-        }
+        checks(text, it, sha);
     }
     comments(text, model, it, pull.number);
+}
+
+/// The newest checks of a commit.
+pub(crate) fn commit(it: &Repository, sha: &str) -> String {
+    let mut text = String::new();
+    checks(&mut text, it, sha);
+    stable(&text.replace(sha, "<commit>"), it, None)
+}
+
+fn checks(text: &mut String, it: &Repository, sha: &str) {
+    let mut runs: Vec<&CheckRun> = it.runs.values().filter(|run| run.head_sha == sha && !superseded(it, run)).collect();
+    runs.sort_by(|a, b| a.name.cmp(&b.name));
+    for run in runs {
+        check(text, sha, run);
+    }
 }
 
 fn asked(text: &mut String, model: &Model, it: &Repository, issue: &Issue) {

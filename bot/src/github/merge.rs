@@ -3,8 +3,9 @@
 //! Invariant: a merge names the head that it is for. Must never wait for one.
 
 use hyper::http::{Method, StatusCode};
+use model::group::{GroupMember, MergeGroup};
 use model::id::{CommitSha, PullNumber};
-use model::ports::{ForgeError, GroupMember, MergeGroup, Merged};
+use model::ports::{ForgeError, Merged};
 use model::pull::RepoSnapshot;
 use model::stack::MergeMethod;
 use serde::Deserialize;

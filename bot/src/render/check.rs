@@ -2,11 +2,14 @@
 
 use model::config::Weakened;
 use model::diagnostic::{Diagnostic, Severity};
-use model::publication::{Check, CheckAction, CheckName, PullView, RowStatus, StackRow, Standing, View};
+use model::publication::{
+    Check, CheckAction, CheckName, GroupRowView, GroupView, PullView, RowStatus, StackRow, Standing, View,
+};
 
-use crate::render::text::{cut, inline, link, one_line};
+use crate::render::group::{group_verdict, group_words};
+use crate::render::text::{code, cut, inline, link, one_line};
 use crate::render::verdict::{Verdict, capital, pull_verdict, row_verdict};
-use crate::render::{BUDGET, apply, comment, config, dangers, failure};
+use crate::render::{BUDGET, apply, comment, config, dangers, failure, words};
 
 /// A check run as GitHub takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +87,7 @@ pub fn check(check: &Check) -> RenderedCheck {
             let (verdict, summary) = config::told(view);
             rendered(verdict, cut(&summary, BUDGET), String::new(), view.weakened.iter().filter_map(loosened).collect())
         }
+        View::Group(view) => group(view, &check.name),
     };
     RenderedCheck { buttons: check.actions.iter().map(|action| button(*action)).collect(), ..rendered }
 }
@@ -95,6 +99,20 @@ fn button(action: CheckAction) -> Button {
         CheckAction::Unlock => ("Unlock", "Drop this pull request's locks and plans"),
     };
     Button { identifier: action.identifier(), label, description }
+}
+
+/// A group of a merge queue: its checks decide whether it is merged.
+fn group(view: &GroupView, name: &CheckName) -> RenderedCheck {
+    let verdict = group_verdict(view, name);
+    let line = |row: &GroupRowView| {
+        let log = row.run.as_ref().map(|run| format!(" ({})", link(&format!("run {}", run.number), &run.url)));
+        format!("- {}: {}{}\n", code(row.stack.as_str()), group_words(&row.stand), log.unwrap_or_default())
+    };
+    let members: Vec<String> = view.members.iter().map(|pull| format!("pull request {pull}")).collect();
+    let lines: String = view.rows.iter().map(line).collect();
+    let of = words::list(&members, 10);
+    let summary = format!("{}\n\n{}\n\n{lines}\nTested together: {of}.\n", verdict.headline, verdict.next);
+    rendered(verdict, cut(&summary, BUDGET), String::new(), Vec::new())
 }
 
 fn rendered(verdict: Verdict, summary: String, text: String, annotations: Vec<Annotation>) -> RenderedCheck {

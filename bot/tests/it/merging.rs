@@ -1,8 +1,9 @@
 //! What the GitHub adapter reads and writes around merges, against the double.
 
 use fake_github::{Change, Fault, Method, NewPull, QueueRules, Rules};
+use model::group::{GroupMember, MergeGroup};
 use model::id::{CommitSha, PullNumber, RunNumber, StackName};
-use model::ports::{ForgeError, ForgeRead as _, ForgeWrite as _, GroupMember, MergeGroup, Merged};
+use model::ports::{ForgeError, ForgeRead as _, ForgeWrite as _, Merged};
 use model::publication::{Deployment, DeploymentState, Issue, Notice, NoticeKind, RunLink};
 use model::stack::MergeMethod;
 

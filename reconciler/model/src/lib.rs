@@ -9,6 +9,7 @@ pub mod command;
 pub mod config;
 pub mod diagnostic;
 pub mod gate;
+pub mod group;
 pub mod id;
 pub mod job;
 pub mod mask;

@@ -91,7 +91,7 @@ async fn chain(
     Ok(chain)
 }
 
-async fn bring(pass: &Pass<'_>, repo: &RepoSnapshot, commits: &[CommitSha]) -> Result<(), Trouble> {
+pub(super) async fn bring(pass: &Pass<'_>, repo: &RepoSnapshot, commits: &[CommitSha]) -> Result<(), Trouble> {
     let source = &pass.parts.source;
     let missing = source.missing(repo.id, commits).await?;
     if missing.is_empty() {

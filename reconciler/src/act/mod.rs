@@ -4,6 +4,7 @@
 //! by the next observation, never handed on.
 
 pub(crate) mod apply;
+pub(crate) mod group;
 pub(crate) mod landing;
 pub(crate) mod order;
 pub(crate) mod publish;

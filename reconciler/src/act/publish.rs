@@ -15,7 +15,7 @@ use crate::decide::publish::{self, Shown};
 use crate::decide::{self, gates};
 use crate::store::publications::{self, Published};
 use crate::store::{self, StoreError, db};
-use crate::world::{CommandRow, Key, PublicationRow, PullWorld};
+use crate::world::{CommandRow, GroupWorld, Key, NOBODY, PublicationRow, PullWorld};
 
 /// At a push, the summary moves below so many newer comments.
 const CROWD: usize = 20;
@@ -61,6 +61,35 @@ pub(crate) async fn push(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Troub
     let writer = Writer { pass, world, repo: &repo };
     writer.issues().await?;
     writer.deployments().await
+}
+
+/// Writes checks on the commit of a merge queue's group; a merge waits for them.
+pub(crate) async fn group(pass: &Pass<'_>, world: &GroupWorld, checks: &[Check]) -> Result<(), Trouble> {
+    let Some(installation) = checks.first().map(|_| world.repo.installation) else { return Ok(()) };
+    let repo = match &world.repo.snapshot {
+        Some(snapshot) => snapshot.clone(),
+        None => pass.parts.forge.repository(installation, &world.repo.name).await?,
+    };
+    for check in checks {
+        let target = format!("check:{}:group:{}:{}", repo.id, world.row.head, check.name);
+        let content = db::to_json(check)?;
+        let version = pass.parts.publisher.render_version();
+        let digest = hex::encode(digest::digest(&digest::SHA256, format!("{version} {content}").as_bytes()));
+        let row = world.publications.iter().find(|row| row.target == target);
+        if row.is_some_and(|row| row.published.as_ref() == Some(&digest)) {
+            continue;
+        }
+        let mut tx = pass.write().await?;
+        publications::attempt(&mut tx, (repo.id, NOBODY), &target, Some(world.row.head.as_str()), &digest).await?;
+        pass.commit(tx).await?;
+        let known = row.and_then(|row| row.remote_id).map(CheckRunId::new);
+        let id = pass.parts.publisher.put_check(&repo, &world.row.head, check, known).await?;
+        let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
+        let mut tx = pass.write().await?;
+        publications::published(&mut tx, &target, &it).await?;
+        pass.commit(tx).await?;
+    }
+    Ok(())
 }
 
 /// The key of a check's publication.

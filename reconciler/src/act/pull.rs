@@ -80,6 +80,13 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
     }
 }
 
+/// Carries out a step that writes rows only, for what has no pull request.
+pub(crate) async fn rows_of(pass: &Pass<'_>, place: (RepoId, PullNumber), step: Step) -> Result<(), StoreError> {
+    let mut tx = pass.serial().await?;
+    rows(pass, &mut tx, place, step).await?;
+    pass.commit(tx).await
+}
+
 /// Takes the locks of all applies among the steps. False: one is another's.
 async fn lock(
     pass: &Pass<'_>,

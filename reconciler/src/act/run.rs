@@ -19,8 +19,8 @@ use secrecy::SecretString;
 use super::{Pass, Trouble, apply, order, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
-use crate::store::{Conn, StoreError, due, landings, pulls, runs, states};
-use crate::world::{Key, RunRow};
+use crate::store::{Conn, StoreError, due, groups, landings, pulls, runs, states};
+use crate::world::{Key, NOBODY, RunRow};
 
 /// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
 const QUEUE_FRONT: usize = 5;
@@ -194,8 +194,14 @@ pub(super) async fn end(
     runs::save(&mut tx, &run).await?;
     if run.state.is_terminal() {
         pass.parts.states.end_tokens(&mut tx, run.id).await?;
-        if run.what.landing.is_some() {
+        if run.what.landing.is_some() || run.pull == NOBODY {
             pass.mark(&mut tx, run.repo, &Key::Branch(run.repo, run.what.detail.into.clone())).await?;
+        }
+        if run.pull != NOBODY {
+            // What a merge queue tests is held against this.
+            for branch in groups::branches(&mut tx, run.repo).await? {
+                pass.mark(&mut tx, run.repo, &Key::Branch(run.repo, branch)).await?;
+            }
         }
         wake_next(pass, &mut tx).await?;
         if run.state == RunState::Lost {

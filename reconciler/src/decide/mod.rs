@@ -7,6 +7,7 @@ pub(crate) mod apply;
 pub(crate) mod command;
 mod config;
 pub(crate) mod gates;
+pub(crate) mod group;
 pub(crate) mod landing;
 pub(crate) mod line;
 pub(crate) mod merge;

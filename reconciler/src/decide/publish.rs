@@ -17,6 +17,7 @@ use model::stack::{ApplyMode, NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::time::Timestamp;
 
+pub(super) use self::compare::is_means;
 use self::compare::{compared, since_last, undoes};
 use super::order::{self, Order};
 use super::{answer, apply, automatic, config, current_survey, is_allowed, landing, line, merge, newest};
@@ -284,6 +285,10 @@ fn has_state(world: &PullWorld, stack: &SurveyedStack) -> bool {
     world.keeps_states || stack.stack.state_kind(&stack.directory) == Ok(StateKind::Own)
 }
 
+pub(super) fn run_link(base_url: &str, number: RunNumber) -> RunLink {
+    RunLink { number, url: format!("{base_url}/r/{number}") }
+}
+
 pub(super) fn run_url(world: &PullWorld, number: RunNumber) -> String {
     format!("{}/r/{number}", world.base_url)
 }
@@ -362,8 +367,8 @@ pub(crate) fn replaced(mut check: Check, of_head: bool) -> Option<Check> {
     };
     let changed = match &mut check.view {
         View::Stack(row) => stop(row),
-        // What it says is true of its commit.
-        View::Config(_) => false,
+        // What they say is true of their commit.
+        View::Config(_) | View::Group(_) => false,
         View::Pull(view) => match &mut view.standing {
             Standing::Stacks(rows) => rows.iter_mut().map(stop).filter(|stopped| *stopped).count() > 0,
             Standing::Reading => {

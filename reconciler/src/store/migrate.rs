@@ -21,6 +21,7 @@ const STEPS: &[(i64, &str)] = &[
     (21, include_str!("../../../migrations/0021_order.sql")),
     (22, include_str!("../../../migrations/0022_care.sql")),
     (30, include_str!("../../../migrations/0030_trust.sql")),
+    (31, include_str!("../../../migrations/0031_groups.sql")),
 ];
 
 /// The statements of a file; comments are lines that begin with `--`.

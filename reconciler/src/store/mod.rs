@@ -11,6 +11,7 @@ pub(crate) mod db;
 mod dialect;
 pub(crate) mod due;
 pub(crate) mod gates;
+pub(crate) mod groups;
 pub(crate) mod landings;
 pub(crate) mod locks;
 pub(crate) mod logs;

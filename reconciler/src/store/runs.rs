@@ -223,6 +223,16 @@ pub(crate) async fn of_landing(conn: &mut Conn, repo: RepoId, landing: i64) -> R
     Ok(runs)
 }
 
+/// All runs that one request of ours made, with their documents.
+pub(crate) async fn of_request(conn: &mut Conn, repo: RepoId, request: &str) -> Result<Vec<RunRow>, StoreError> {
+    let rows = select!("where repo=$1 and request=$2 order by number").bind(repo.get()).bind(request.to_owned());
+    let mut runs = db::all(conn, rows).await?.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    for run in runs.iter_mut().filter(|run| run.state == RunState::Planned) {
+        run.document = document(conn, run.id).await?;
+    }
+    Ok(runs)
+}
+
 /// Stores what a plan says, masked.
 pub(crate) async fn set_document(conn: &mut Conn, id: RunId, document: &PlanDocument) -> Result<(), StoreError> {
     let query = sql("insert into plans (run, document, brief) values ($1, $2, $3) \

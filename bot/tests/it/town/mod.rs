@@ -12,6 +12,7 @@ pub(crate) mod machine;
 mod news;
 mod opening;
 mod ordering;
+mod queueing;
 pub(crate) mod real;
 mod replicas;
 mod running;

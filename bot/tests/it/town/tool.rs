@@ -57,7 +57,7 @@ impl Reality {
 /// Plays one job.
 pub(crate) fn play(reality: &Reality, job: &ScriptedJob) -> Script {
     let dir = job.steps.first().expect("a job has steps").dir.to_string();
-    let text = file(&job.source, &format!("{dir}/main.tf"));
+    let text = text(&job.source, &dir);
     let told = |what: &str| text.contains(&format!("# town: {what}\n"));
     if job.steps.iter().any(|step| step.name == "apply") {
         return apply(reality, job, &dir, &told);
@@ -198,22 +198,21 @@ fn pairs(text: &str) -> Resources {
     found
 }
 
-/// The text of a file of the job's source; a job without it is a defect of what made it.
-fn file(source: &SourceTree, path: &str) -> String {
+/// What a directory of the job's source says: `main_override.tf` wins over `main.tf`, as with terraform.
+fn text(source: &SourceTree, dir: &str) -> String {
     let SourceTree::Tar(bytes) = source else { panic!("a plan without source") };
     let mut archive = tar::Archive::new(&bytes[..]);
-    let mut seen = Vec::new();
+    let mut seen = BTreeMap::new();
     for entry in archive.entries().expect("an archive") {
         let mut entry = entry.expect("an entry");
         let name = entry.path().expect("a path").display().to_string();
-        if name == path {
-            let mut text = String::new();
-            std::io::Read::read_to_string(&mut entry, &mut text).expect("text");
-            return text;
-        }
-        seen.push(name);
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut text).expect("bytes");
+        seen.insert(name, String::from_utf8_lossy(&text).into_owned());
     }
-    panic!("{path} is not in the job's source: {seen:?}")
+    let main = seen.get(&format!("{dir}/main.tf"));
+    let main = main.unwrap_or_else(|| panic!("{dir}/main.tf is not in the job's source: {:?}", seen.keys()));
+    format!("{main}{}", seen.get(&format!("{dir}/main_override.tf")).map_or("", |text| text.as_str()))
 }
 
 #[test]

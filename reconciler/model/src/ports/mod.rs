@@ -13,8 +13,7 @@ mod source;
 pub use blobs::{BlobError, BlobKey, Blobs};
 pub use executor::{ExecError, Executor, JobStatus, Started};
 pub use forge::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, GroupMember, MergeGroup, Merged,
-    PullListing,
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, Merged, PullListing,
 };
 pub use iac::{ApplyLine, ApplyRequest, IacEngine, IacError, PlanRequest, StateAccess};
 pub use small::{Clock, Ids, Keys, KeysError};

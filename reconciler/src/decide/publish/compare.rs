@@ -51,6 +51,6 @@ fn items(run: &RunRow) -> Option<&[(String, String)]> {
 }
 
 /// Is it an item of what a plan is made with, not of what it changes?
-fn is_means(key: &str) -> bool {
+pub(in crate::decide) fn is_means(key: &str) -> bool {
     matches!(key, "tool" | "variables") || key.starts_with("provider.") || key.starts_with("provisioner.")
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use model::group::MergeGroup;
 use model::id::{CheckRunId, CommentId, CommitSha, DeploymentId, InstallationId, IssueNumber, PullNumber, RepoName};
 use model::ports::{
-    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, MergeGroup, Merged, PullListing,
+    BranchSnapshot, CommentSnapshot, ForgeError, ForgeRead, ForgeWrite, GitCredential, Merged, PullListing,
 };
 use model::publication::{Check, CheckName, Deployment, Issue, Notice, Reaction, Reply, Summary};
 use model::pull::{GateFacts, GateWants, PullSnapshot, RepoSnapshot, Role};
