@@ -135,6 +135,8 @@ pub(crate) struct StackFacts {
     pub(crate) frozen: Option<String>,
     /// The lineage of its state when it was last applied; empty when that apply made the state.
     pub(crate) lineage: Option<String>,
+    /// The newest version that its lost apply left beside, while nobody has looked.
+    pub(crate) unstored: Option<i64>,
     /// Who holds the lock of the state that is kept here.
     pub(crate) lock: Option<StateLock>,
     /// What was applied of a pull request that is not merged.

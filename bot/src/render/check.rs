@@ -96,6 +96,8 @@ fn button(action: CheckAction) -> Button {
     let (label, description) = match action {
         CheckAction::Apply => ("Apply", "Apply what is ready"),
         CheckAction::Replan => ("Re-plan", "Plan again on the newest base"),
+        CheckAction::Recover => ("Import", "Plan the import of what was made"),
+        CheckAction::PushState => ("Store state", "Store the state that was kept beside"),
         CheckAction::Unlock => ("Unlock", "Drop this pull request's locks and plans"),
     };
     Button { identifier: action.identifier(), label, description }

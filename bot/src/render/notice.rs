@@ -63,19 +63,25 @@ fn body(what: &NoticeKind, place: Place) -> String {
             let way = link("approve it", url);
             out + &next(place, &way, "The stack stays locked until then.", &format!("buildit apply -p {stack}"))
         }
-        NoticeKind::Lost { stack, progress, run, unknown } => {
+        NoticeKind::Lost { stack, progress, run, unknown, unstored } => {
             let done = format!("{} of {}", progress.done, words::count(progress.total as usize, "change"));
             let page = page(run);
             let mut out = format!(
                 "### The apply of {name} lost its worker after {done}\n\nNothing was started again ({page}).\n"
             );
-            if !unknown.is_empty() {
+            if *unstored {
+                let _ = writeln!(out, "Its tool could not store the state; it is kept, and can be stored now.");
+            } else if !unknown.is_empty() {
                 let verb = if unknown.len() == 1 { "exists" } else { "exist" };
                 let (what, list) = (words::count(unknown.len(), "resource"), addresses(unknown));
                 let _ = writeln!(out, "{what} {verb} that the state does not know; the import is ready:\n{list}");
             }
-            let way = format!("look at what was made, then approve in {page}");
-            out + &next(place, &way, "The stack is frozen until then.", &format!("buildit approve lost -p {stack}"))
+            let (way, verb) = match (unstored, unknown.is_empty()) {
+                (true, _) => ("store it with the button of the check", "approve state"),
+                (false, false) => ("look at what was made, then import it with the button of the check", "recover"),
+                (false, true) => ("look at what was made", "approve lost"),
+            };
+            out + &next(place, way, "The stack is frozen until then.", &format!("buildit {verb} -p {stack}"))
         }
         NoticeKind::Unreviewed { commit, branch, counts, run, .. } => format!(
             "### {name}: pushed without a review\n\n\

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::RelPath;
+use crate::id::{RelPath, RunId};
 
 /// A plan read from its JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -304,4 +304,14 @@ pub struct PlanOptions {
     pub replace: Vec<String>,
     /// Checked tool arguments after `--`.
     pub args: Vec<String>,
+    /// Brings in what this lost apply made and the state does not know. Not a flag: `buildit recover` asks for it.
+    #[serde(default)]
+    pub recovers: Option<RunId>,
+}
+
+impl PlanOptions {
+    /// Is it a plan of all that there is to do, which can be applied? What is brought in narrows nothing.
+    pub fn is_whole(&self) -> bool {
+        Self { recovers: None, ..self.clone() } == Self::default()
+    }
 }

@@ -83,10 +83,15 @@ pub enum CheckAction {
     Replan,
     /// `unlock`.
     Unlock,
+    /// `recover`.
+    Recover,
+    /// `approve state`.
+    PushState,
 }
 
 impl CheckAction {
-    const ALL: [CheckAction; 3] = [CheckAction::Apply, CheckAction::Replan, CheckAction::Unlock];
+    const ALL: [CheckAction; 5] =
+        [CheckAction::Apply, CheckAction::Replan, CheckAction::Unlock, CheckAction::Recover, CheckAction::PushState];
 
     /// What GitHub gives back when it is pressed: 20 characters at most. Which check it was tells the check run's id.
     pub const fn identifier(self) -> &'static str {
@@ -94,6 +99,8 @@ impl CheckAction {
             CheckAction::Apply => "apply",
             CheckAction::Replan => "replan",
             CheckAction::Unlock => "unlock",
+            CheckAction::Recover => "recover",
+            CheckAction::PushState => "push-state",
         }
     }
 
@@ -108,6 +115,8 @@ impl CheckAction {
             CheckAction::Apply => "apply",
             CheckAction::Replan => "plan",
             CheckAction::Unlock => "unlock",
+            CheckAction::Recover => "recover",
+            CheckAction::PushState => "approve state",
         }
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::job::{JobEnd, JobSpec, Outcome, SourceTree};
-use model::plan::{Action, PlanFailure, StateSeen};
+use model::plan::{PlanFailure, StateSeen};
 use model::ports::{ApplyRequest, BlobKey, IacError, JobStatus, StateAccess};
 use model::run::{RunEvent, RunState};
 use model::stack::ResolvedTool;
 use model::time::Timestamp;
 
 use super::run::{end, explained, failure, file};
-use super::{Pass, Trouble, secret, state};
+use super::{Pass, Trouble, recover, secret, state};
 use crate::decide::run::stop;
 use crate::decide::start::Start;
 use crate::gate::{self, ApprovedPlan};
@@ -210,12 +210,9 @@ pub(crate) async fn finish(pass: &Pass<'_>, run: RunRow) -> Result<(), Trouble> 
     end(pass, run, event, (event != RunEvent::Applied).then_some(failure)).await
 }
 
-/// What a lost apply made that the state does not know: the tools store their state every 20 seconds only.
+/// Addresses of what a lost apply made and the state does not know.
 pub(super) async fn unknown(pass: &Pass<'_>, run: &RunRow) -> Result<Vec<String>, Trouble> {
-    let done = runs::done(&mut *pass.parts.store.read().await?, run.id).await?;
-    let known = pass.parts.states.addresses(run.repo, &run.what.stack).await?.unwrap_or_default();
-    let created = done.into_iter().filter(|item| item.action == Action::Create && item.id.is_some());
-    Ok(created.map(|item| item.address).filter(|address| !known.contains(address)).collect())
+    Ok(recover::missing(pass, run).await?.into_iter().map(|(address, _)| address).collect())
 }
 
 /// The lineage that the stack's state has after an apply that changed something: that of its plan, or, when there was
@@ -223,10 +220,13 @@ pub(super) async fn unknown(pass: &Pass<'_>, run: &RunRow) -> Result<Vec<String>
 pub(super) async fn lineage(conn: &mut Conn, run: &RunRow) -> Result<Option<String>, StoreError> {
     let Some(plan) = run.what.plan.filter(|_| run.state == RunState::Applied || run.done > 0) else { return Ok(None) };
     let seen = runs::by_id(conn, plan).await?.and_then(|plan| plan.state_seen);
-    Ok(seen.map(|seen| match seen {
-        StateSeen::None => String::new(),
-        StateSeen::State(stamp) => stamp.lineage,
-    }))
+    Ok(match seen {
+        // Nobody knows whether it stored the first state.
+        Some(StateSeen::None) if run.state == RunState::Lost => None,
+        Some(StateSeen::None) => Some(String::new()),
+        Some(StateSeen::State(stamp)) => Some(stamp.lineage),
+        None => None,
+    })
 }
 
 /// What an end means; `unstored`: the tool left its state beside, `done` instances were changed.

@@ -9,6 +9,7 @@ pub(crate) mod landing;
 pub(crate) mod order;
 pub(crate) mod publish;
 pub(crate) mod pull;
+mod recover;
 pub(crate) mod resync;
 pub(crate) mod run;
 pub(crate) mod secret;

@@ -12,7 +12,7 @@ use model::stack::MergeMethod;
 use model::survey::Survey;
 use model::time::Timestamp;
 
-use super::{Pass, Trouble, landing};
+use super::{Pass, Trouble, landing, recover};
 use crate::decide;
 use crate::decide::pull::Step;
 use crate::states::States;
@@ -31,6 +31,7 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
         Step::Survey { key } => survey(pass, world, &key).await,
         Step::Listen => listen(pass, world).await,
         Step::Answer { id, outcome, steps } => {
+            let (outcome, steps) = recover::push(pass, place.0, (outcome, steps)).await?;
             let mut tx = pass.serial().await?;
             // Only once, whatever a restart repeats: its runs are created with its end.
             if commands::end(&mut tx, &id, outcome.as_deref()).await? {
@@ -64,6 +65,7 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
         | Step::Allow { .. }
         | Step::Thaw { .. }
         | Step::TrustState { .. }
+        | Step::PushState { .. }
         | Step::BreakLock { .. }
         | Step::Want { .. }
         | Step::Release { .. }
@@ -160,8 +162,9 @@ async fn rows(
             line_moved(pass, conn, repo).await
         }
         Step::CloseLanding { landing } => landings::close(conn, repo, landing).await,
-        // Its lock was taken above.
+        // Its lock was taken above, or its state stored.
         Step::Take { .. }
+        | Step::PushState { .. }
         | Step::AskPull
         | Step::SurveyLanding { .. }
         | Step::Merge { .. }

@@ -16,7 +16,7 @@ use model::time::Timestamp;
 use ring::hmac;
 use secrecy::SecretString;
 
-use super::{Pass, Trouble, apply, order, secret, state};
+use super::{Pass, Trouble, apply, order, recover, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
 use crate::store::{Conn, StoreError, due, groups, landings, pulls, runs, states};
@@ -162,6 +162,7 @@ async fn start(pass: &Pass<'_>, mut run: RunRow) -> Result<(), Trouble> {
         inputs: upstream.plain,
         state: state::to_read(pass, &run).await?,
         options: run.what.options.clone(),
+        import: recover::import(pass, &run).await?,
     };
     let spec = parts.iac.plan_job(request)?;
     parts.executor.start(&run.job(), spec).await?;

@@ -7,7 +7,7 @@ use model::access::Right;
 use model::command::Selector;
 use model::gate::{Gate, Outcome as Holds};
 use model::id::StackName;
-use model::plan::{PlanFailure, PlanOptions, StateSeen};
+use model::plan::{PlanFailure, StateSeen};
 use model::publication::{ApplyStanding, ApplyView, Progress, ReplyPart, RunLink};
 use model::pull::PullState;
 use model::run::{RunKind, RunState};
@@ -18,7 +18,7 @@ use super::command::{Line, Scene, picked};
 use super::gates::Beside;
 use super::order::{self, Order};
 use super::pull::Step;
-use super::{answer, gates, landing, line, plannable};
+use super::{answer, gates, landing, line, plannable, recover};
 use crate::world::{LockKey, NewRun, PullWorld, RunRow, ShownRow, StackFacts, Waiter};
 
 /// The newest apply of a plan.
@@ -47,7 +47,7 @@ pub(super) fn key(world: &PullWorld, stack: &SurveyedStack) -> Option<LockKey> {
 pub(crate) fn view(world: &PullWorld, survey: &Survey, stack: &SurveyedStack) -> Option<ApplyView> {
     let planned = |run: &&RunRow| world.may_apply && is_trusted(survey) && run.state == RunState::Planned;
     let plan = answer(world, survey, stack).filter(planned)?;
-    if plan.what.options != PlanOptions::default() {
+    if !plan.what.options.is_whole() {
         return None;
     }
     let apply = of_plan(world, plan).filter(|apply| !called_off(apply));
@@ -108,7 +108,12 @@ pub(super) fn under_way(world: &PullWorld, plan: Option<&RunRow>, apply: &RunRow
         RunState::Queued | RunState::Preparing | RunState::Initializing | RunState::Applying => {
             ApplyStanding::Running(progress)
         }
-        RunState::Applied => ApplyStanding::Applied { progress, run, millis: super::publish::millis(apply) },
+        // Of imports and moves the tools do not tell one by one.
+        RunState::Applied => ApplyStanding::Applied {
+            progress: Progress { done: total, total },
+            run,
+            millis: super::publish::millis(apply),
+        },
         RunState::Lost => ApplyStanding::Lost { progress, run },
         RunState::Planning
         | RunState::Planned
@@ -275,7 +280,7 @@ pub(super) fn usable(world: &PullWorld, plan: &RunRow) -> Result<(), String> {
         state if state.is_terminal() => return Err(format!("its plan is {}", state.name())),
         _ => return Err("its plan is not made yet".to_owned()),
     }
-    if plan.what.options != PlanOptions::default() {
+    if !plan.what.options.is_whole() {
         return Err("its newest plan was made with flags; comment `buildit plan` first".to_owned());
     }
     match of_plan(world, plan).filter(|apply| !called_off(apply)).map(|apply| apply.state) {
@@ -358,6 +363,11 @@ pub(super) fn approve_state(scene: &Scene<'_>, select: &Selector) -> Line {
     let mut steps = Vec::new();
     for stack in stacks {
         let name = &stack.stack.name;
+        if let Some(step) = recover::push(scene, stack)? {
+            scene.may(Right::ApproveState, &[stack])?;
+            steps.extend([step, Step::Thaw { stack: name.clone() }]);
+            continue;
+        }
         let Some(plan) = plans(name).filter(|plan| state_moved(world, plan).is_some()) else { continue };
         scene.may(Right::ApproveState, &[stack])?;
         let lineage = match &plan.state_seen {
@@ -366,7 +376,11 @@ pub(super) fn approve_state(scene: &Scene<'_>, select: &Selector) -> Line {
         };
         steps.push(Step::TrustState { stack: name.clone(), lineage });
     }
-    if steps.is_empty() { Err("no state that is meant has moved".to_owned()) } else { Ok((steps, None)) }
+    if steps.is_empty() {
+        Err("no state that is meant has moved, or waits to be stored".to_owned())
+    } else {
+        Ok((steps, None))
+    }
 }
 
 /// `buildit force-unlock`: breaks the lock of a state that is kept here, whose holder is gone.
@@ -418,21 +432,6 @@ pub(super) fn force(scene: &Scene<'_>, select: &Selector, reason: &str) -> Line 
         steps.push(Step::Create(Box::new(NewRun { forced, ..run(scene.survey, plan, &scene.row.id) })));
     }
     Ok((steps, None))
-}
-
-/// `buildit approve lost`: somebody looked at what a vanished apply has left.
-pub(super) fn approve_lost(scene: &Scene<'_>, select: &Selector) -> Line {
-    let mut steps = Vec::new();
-    let stacks = if select.is_empty() { scene.survey.stacks.iter().collect() } else { picked(scene, select)? };
-    for stack in stacks {
-        let name = &stack.stack.name;
-        if !is_frozen(scene.world, name) {
-            continue;
-        }
-        stack.stack.access.may(Right::ApproveLost, &scene.person()).map_err(|reason| format!("`{name}`: {reason}"))?;
-        steps.push(Step::Thaw { stack: name.clone() });
-    }
-    if steps.is_empty() { Err("no stack that is meant is frozen".to_owned()) } else { Ok((steps, None)) }
 }
 
 /// Plans that show what is left after an apply that did not end well; each once.

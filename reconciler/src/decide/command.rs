@@ -15,7 +15,7 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::who::{Person, Teams};
 
 use super::pull::{Step, into, new_run};
-use super::{apply, config, current_survey, gates, is_allowed, landing, line, publish};
+use super::{apply, config, current_survey, gates, is_allowed, landing, line, publish, recover};
 use crate::world::{CommandRow, Outcome, PullWorld, RunRow};
 
 /// Answers to the commands that wait, oldest first.
@@ -168,14 +168,15 @@ fn carry_out(scene: &Scene<'_>, command: &Command, role: Role) -> Line {
             config::line(scene, config::said(*reject, *clear))
         }
         Verb::Approve { what, reject: false, clear: false, .. } if what == "lost" => {
-            apply::approve_lost(scene, &command.select)
+            recover::approve_lost(scene, &command.select)
         }
         Verb::Approve { what, reject: false, clear: false, .. } if what == "state" => {
             apply::approve_state(scene, &command.select)
         }
         Verb::Approve { what, .. } => Err(format!("there is no policy or gate `{what}` here that people approve")),
         Verb::Allow { commit } => allow(scene, commit),
-        Verb::Recover | Verb::Abandon { .. } | Verb::Import { .. } | Verb::StateRm { .. } | Verb::StateMv { .. } => {
+        Verb::Recover => recover::command(scene, &command.select),
+        Verb::Abandon { .. } | Verb::Import { .. } | Verb::StateRm { .. } | Verb::StateMv { .. } => {
             Err("this version does not carry that out".to_owned())
         }
     }
@@ -266,7 +267,9 @@ fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
             return Err(format!("a plan of `{name}` needs {}, which this version cannot give", needs.what));
         }
         let reasons: Vec<Why> = why(stack).map(|hit| hit.why.clone()).unwrap_or_default();
-        let run = new_run(survey, stack, &reasons, options.clone(), Some(row.id.clone()));
+        let recovers = recover::of(scene.world, name).recovers.filter(|_| options.is_whole());
+        let options = PlanOptions { recovers, ..options.clone() };
+        let run = new_run(survey, stack, &reasons, options, Some(row.id.clone()));
         let run = run.map(|run| into(snapshot, run));
         steps.extend(run.map(|run| Step::Create(Box::new(run))));
     }
@@ -275,7 +278,7 @@ fn plan(scene: &Scene<'_>, select: &Selector, options: &PlanOptions) -> Line {
 }
 
 /// What stands in the way of every plan.
-fn obstacle(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Option<String> {
+pub(super) fn obstacle(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Option<String> {
     let reason = if snapshot.state != PullState::Open {
         "the pull request is not open"
     } else if snapshot.fork && !is_allowed(world, snapshot) {

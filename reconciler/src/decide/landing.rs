@@ -19,7 +19,7 @@ use model::survey::{BaseTrust, Survey, SurveyedStack};
 
 use super::gates::Beside;
 use super::pull::{Step, new_run};
-use super::{apply, differing, gates, is_being_applied, line, order, overtaken, publish, speaker};
+use super::{apply, differing, gates, is_being_applied, line, order, overtaken, publish, recover, speaker};
 use crate::gate::{Asked, Judged};
 use crate::world::{Before, LandedStack, LandingRow, NewRun, PullWorld, RunRow, ShownRow, StackOutcome};
 
@@ -102,9 +102,10 @@ fn one(world: &PullWorld, landing: &LandingRow, survey: &Survey, item: &LandedSt
     match stand(world, landing, survey, item) {
         Stand::Ended(_) => line::release(world, stack),
         Stand::Ends(outcome) => end(landing, item, outcome),
-        Stand::Plan => {
-            line::reserve(world, landing, stack).into_iter().chain(plan(landing, survey, stack, item)).collect()
-        }
+        Stand::Plan => line::reserve(world, landing, stack)
+            .into_iter()
+            .chain(plan(landing, survey, stack, item, recover::of(world, &item.stack)))
+            .collect(),
         Stand::Go { plan, .. } => vec![Step::Create(Box::new(apply_run(landing, item, plan)))],
         Stand::Behind(_)
         | Stand::After(_)
@@ -127,11 +128,17 @@ fn end(landing: &LandingRow, item: &LandedStack, outcome: StackOutcome) -> Vec<S
     }]
 }
 
-fn plan(landing: &LandingRow, survey: &Survey, stack: &SurveyedStack, item: &LandedStack) -> Option<Step> {
+fn plan(
+    landing: &LandingRow,
+    survey: &Survey,
+    stack: &SurveyedStack,
+    item: &LandedStack,
+    options: PlanOptions,
+) -> Option<Step> {
     let why = survey.affected.affected.iter().find(|hit| hit.stack == stack.stack.name);
     let why = why.map(|hit| hit.why.clone()).unwrap_or_default();
     let request = item.request.clone().unwrap_or_else(|| format!("landing:{}", landing.id));
-    let mut run = new_run(survey, stack, &why, PlanOptions::default(), Some(request))?;
+    let mut run = new_run(survey, stack, &why, options, Some(request))?;
     run.landing = Some(landing.id);
     run.detail.into.clone_from(&landing.branch);
     Some(Step::Create(Box::new(run)))
@@ -264,7 +271,7 @@ fn of_head<'a>(world: &'a PullWorld, stack: &SurveyedStack) -> Option<&'a RunRow
     let survey = world.pull.survey.as_ref()?;
     let snapshot = world.pull.snapshot.as_ref().filter(|snapshot| snapshot.head == survey.head)?;
     let plan = speaker(world, snapshot, survey, survey.stack(&stack.stack.name)?)?;
-    let whole = plan.what.options == PlanOptions::default();
+    let whole = plan.what.options.is_whole();
     (whole && matches!(plan.state, RunState::Planned | RunState::NoChange)).then_some(plan)
 }
 

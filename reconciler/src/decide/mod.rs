@@ -15,11 +15,12 @@ pub(crate) mod notice;
 pub(crate) mod order;
 pub(crate) mod publish;
 pub(crate) mod pull;
+pub(crate) mod recover;
 pub(crate) mod run;
 pub(crate) mod start;
 
 use model::id::StackName;
-use model::plan::{PlanDocument, PlanOptions, StateSeen};
+use model::plan::{PlanDocument, StateSeen};
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
@@ -95,7 +96,7 @@ fn speaker<'a>(
         return None;
     }
     let here = run.what.head == survey.head;
-    let carried = run.what.options == PlanOptions::default() && run.wanted == Wanted::Run;
+    let carried = run.what.options.is_whole() && run.wanted == Wanted::Run;
     match run.state {
         RunState::Superseded
         | RunState::Applying

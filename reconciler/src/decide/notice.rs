@@ -9,7 +9,7 @@ use model::run::RunState;
 use model::survey::Survey;
 
 use super::landing::{Question, Stand, stand};
-use super::{apply, publish};
+use super::{apply, publish, recover};
 use crate::world::{LandedStack, LandingRow, PullWorld, RunRow, StackOutcome};
 
 /// Comments of their own on the pull request.
@@ -135,7 +135,8 @@ fn of_lost(world: &PullWorld, run: &RunRow) -> NoticeKind {
         _ => Progress { done: run.done, total: run.done },
     };
     let stack = run.what.stack.clone();
-    NoticeKind::Lost { stack, progress, run: run_link(world, run), unknown: run.unknown.clone() }
+    let unstored = recover::unstored(world, &stack).is_some();
+    NoticeKind::Lost { stack, progress, run: run_link(world, run), unknown: run.unknown.clone(), unstored }
 }
 
 fn run_link(world: &PullWorld, run: &RunRow) -> RunLink {

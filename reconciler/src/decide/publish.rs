@@ -3,24 +3,26 @@
 //! Invariant: a projection of rows. Nothing here holds the time of its making, and nothing is shown on a
 //! repository that has no configuration.
 
+mod buttons;
 mod compare;
 
 use model::id::{RunNumber, StackName};
 use model::plan::PlanFailure;
 use model::publication::{
-    ApplyStanding, ApplyView, Check, CheckAction, CheckName, Deployment, DeploymentState, Notes, PullView, RowStatus,
-    RunLink, StackRow, Standing, Summary, View,
+    ApplyView, Check, CheckName, Deployment, DeploymentState, Notes, PullView, RowStatus, RunLink, StackRow, Standing,
+    Summary, View,
 };
 use model::pull::{PullSnapshot, PullState};
 use model::run::{RunState, Wanted};
-use model::stack::{ApplyMode, NotYet, StateKind};
+use model::stack::{NotYet, StateKind};
 use model::survey::{BaseTrust, Survey, SurveyedStack};
 use model::time::Timestamp;
 
+use self::buttons::actions;
 pub(super) use self::compare::is_means;
 use self::compare::{compared, since_last, undoes};
 use super::order::{self, Order};
-use super::{answer, apply, automatic, config, current_survey, is_allowed, landing, line, merge, newest};
+use super::{answer, apply, automatic, config, current_survey, is_allowed, landing, merge, newest};
 use crate::world::{LandedStack, LandingRow, PullWorld, RunRow, ShownRow};
 
 /// At most so many stacks get checks of their own, the first by name; the aggregate shows all.
@@ -77,19 +79,6 @@ pub(crate) fn deployments(world: &PullWorld) -> Vec<Deployment> {
             run: RunLink { number: run.number, url: run_url(world, run.number) },
         })
         .collect()
-}
-
-/// Buttons: whoever presses one is authorised as if they had commented.
-fn actions(world: &PullWorld, rows: &[StackRow]) -> Vec<CheckAction> {
-    let ready = rows.iter().filter_map(|row| row.apply.as_ref()).any(|it| match it.standing {
-        ApplyStanding::Ready => it.mode == ApplyMode::Comment || it.merged,
-        ApplyStanding::Asks { .. } => true,
-        _ => false,
-    });
-    let open = world.pull.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == PullState::Open);
-    let held = line::concerns(world, rows.iter().map(|row| &row.stack));
-    let all = [(ready, CheckAction::Apply), (open, CheckAction::Replan), (held, CheckAction::Unlock)];
-    all.into_iter().filter(|(offered, _)| *offered).map(|(_, action)| action).collect()
 }
 
 /// Under what a plan is noted when it is shown; `None`: there is nothing to read of it.

@@ -14,7 +14,7 @@ use model::survey::{Survey, SurveyedStack};
 use super::order::{self, Order};
 use super::{
     answer, apply, automatic, command, current_survey, gates, is_being_applied, line, merge, newest, plannable,
-    survey_key,
+    recover, survey_key,
 };
 use crate::world::{LockKey, NewRun, Outcome, PullWorld, RunDetail, RunRow, StackOutcome, Waiter};
 
@@ -106,6 +106,15 @@ pub(crate) enum Step {
         stack: StackName,
         /// The lineage of the state that they saw; `None`: there was none.
         lineage: Option<String>,
+    },
+    /// Make the state of a stack what its lost apply could not store.
+    PushState {
+        /// Which stack.
+        stack: StackName,
+        /// The version that was kept beside.
+        version: i64,
+        /// Who says so.
+        by: String,
     },
     /// Break the lock of a state.
     BreakLock {
@@ -219,7 +228,8 @@ fn plans(world: &PullWorld, snapshot: &PullSnapshot, survey: &Survey) -> Vec<Ste
         .filter(|(stack, _)| newest(world, &stack.stack.name).is_none() || !is_being_applied(world, &stack.stack.name));
     for (stack, why) in missing {
         let request = apply::again(world, stack);
-        let run = new_run(survey, stack, why, PlanOptions::default(), request).map(|run| into(snapshot, run));
+        let run =
+            new_run(survey, stack, why, recover::of(world, &stack.stack.name), request).map(|run| into(snapshot, run));
         steps.extend(run.map(|run| Step::Create(Box::new(run))));
     }
     steps
@@ -337,6 +347,7 @@ mod tests {
             Step::EndStack { stack, outcome, .. } => format!("end {stack}: {}", outcome.name()),
             Step::CloseLanding { .. } => "close what landed".to_owned(),
             Step::TrustState { stack, .. } => format!("trust the state of {stack}"),
+            Step::PushState { stack, .. } => format!("store the state of {stack}"),
             Step::BreakLock { stack, .. } => format!("break the lock of {stack}"),
             Step::Merge { .. } => "merge".to_owned(),
             Step::Allow { head } => format!("allow {head}"),

@@ -250,6 +250,7 @@ pub(super) fn carry_out(world: &mut PullWorld, step: Step) {
             | Step::EndStack { .. }
             | Step::CloseLanding { .. } => {}
             Step::TrustState { stack, lineage } => world.stacks.entry(stack).or_default().lineage = lineage,
+            Step::PushState { stack, .. } => world.stacks.entry(stack).or_default().unstored = None,
             Step::BreakLock { stack, .. } => world.stacks.entry(stack).or_default().lock = None,
             Step::Merge { .. } => world.pull.snapshot.as_mut().expect("sampled").state = PullState::Merged,
             Step::Allow { head } => world.pull.allowed = Some(head),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use model::id::{RepoId, RunId, StackName};
 use model::plan::{StateSeen, StateStamp};
+use model::run::RunState;
 use model::time::Timestamp;
 use sqlx::any::AnyRow;
 
@@ -148,7 +149,11 @@ pub(crate) async fn facts(conn: &mut Conn, repo: RepoId) -> Result<BTreeMap<Stac
         all.entry(stack).or_default().state = Some(state);
     }
     for (stack, last) in super::runs::last_applies(conn, repo).await? {
-        all.entry(stack).or_default().last = Some(last);
+        let facts = all.entry(stack.clone()).or_default();
+        if facts.frozen.is_some() && last.state == RunState::Lost {
+            facts.unstored = orphans(conn, repo, &stack, last.run).await?.last().map(|version| version.number);
+        }
+        facts.last = Some(last);
     }
     Ok(all)
 }

@@ -18,6 +18,8 @@ use super::{IacSettings, env};
 
 /// Where we keep our own files in the job's root.
 pub(super) const OURS: &str = ".buildit-run";
+/// The file of import blocks, in the stack's directory.
+const IMPORT: &str = "buildit_recover.tf";
 /// After the interrupt; long enough to end a provider's call and write what is known.
 pub(super) const GRACE: Duration = Duration::from_secs(60);
 /// Bytes of log.
@@ -40,7 +42,7 @@ const DENIED_ARGUMENTS: [&str; 13] = [
 ];
 
 pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Result<JobSpec, IacError> {
-    let PlanRequest { stack, tool, source, secret_var, secret_env, state, inputs, options } = request;
+    let PlanRequest { stack, tool, source, secret_var, secret_env, state, inputs, options, import } = request;
     let up = up_from(&stack.path);
     let mut plain = variables(stack, &secret_var)?;
     plain.extend(inputs);
@@ -66,6 +68,10 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
     }
     let show = words(&["show", "-json", "-no-color", &format!("{up}{OURS}/plan.bin")]);
     lead(stack, state, Purpose::Read, &mut files, &mut secret_env)?;
+    if !import.is_empty() {
+        let path = stack.path.join(IMPORT).ok_or_else(|| refused(stack, "its path is not usable"))?;
+        files.insert(path, blocks(&import).into_bytes());
+    }
     // A file in our directory makes the directory.
     files.insert(ours("about")?, b"Made by BuildIt for this job.\n".to_vec());
     let program = tool.path.to_string_lossy().into_owned();
@@ -92,6 +98,18 @@ pub(super) fn plan_job(settings: &IacSettings, request: PlanRequest<'_>) -> Resu
         grace: GRACE,
         log_limit: LOG_LIMIT,
     })
+}
+
+/// An import block for each.
+fn blocks(import: &[(String, String)]) -> String {
+    let block = |(address, id): &(String, String)| format!("import {{\n  to = {address}\n  id = {}\n}}\n", literal(id));
+    import.iter().map(block).collect()
+}
+
+/// A string of the tools' language that means exactly this text.
+fn literal(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json.replace("${", "$${").replace("%{", "%%{")
 }
 
 pub(super) fn words(words: &[&str]) -> Vec<String> {

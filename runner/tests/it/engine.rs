@@ -73,6 +73,7 @@ pub(crate) fn request<'a>(
         state: StateAccess::Own,
         inputs: BTreeMap::new(),
         options,
+        import: Vec::new(),
     }
 }
 

@@ -180,7 +180,7 @@ proptest! {
         let (commit, counts) = (super::super::sample::sha("ab"), model::plan::Counts::default());
         for what in [
             NoticeKind::MergedNotApplied { stack: stack.clone(), why: a.clone(), delta: vec![b.clone()], run: Some(run.clone()), url },
-            NoticeKind::Lost { stack: stack.clone(), progress, run: run.clone(), unknown: vec![a.clone(), b.clone()] },
+            NoticeKind::Lost { stack: stack.clone(), progress, run: run.clone(), unknown: vec![a.clone(), b.clone()], unstored: false },
             NoticeKind::Unreviewed { stack: stack.clone(), commit, branch: b, counts, run },
             NoticeKind::Settled { stack, how: a },
         ] {

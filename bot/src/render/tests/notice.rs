@@ -68,8 +68,8 @@ fn a_merge_that_was_not_applied_says_what_differs_and_the_one_command() {
 fn a_lost_apply_says_what_is_known_and_who_can_go_on() {
     let progress = Progress { done: 3, total: 7 };
     let unknown = vec!["aws_instance.web[0]".to_owned(), "aws_instance.web[1]".to_owned()];
-    let lost = |unknown| NoticeKind::Lost { stack: stack(), progress, run: run(), unknown };
-    assert_snapshot!(notice_of(lost(unknown)), @r"
+    let lost = |unknown, unstored| NoticeKind::Lost { stack: stack(), progress, run: run(), unknown, unstored };
+    assert_snapshot!(notice_of(lost(unknown.clone(), false)), @r"
     <!-- buildit:notice:merged:database:v1 -->
     ### The apply of `database` lost its worker after 3 of 7 changes
 
@@ -78,12 +78,24 @@ fn a_lost_apply_says_what_is_known_and_who_can_go_on() {
     - `aws_instance.web[0]`
     - `aws_instance.web[1]`
 
-    **Next:** look at what was made, then approve in [run 1051](https://buildit.example/r/1051), or comment this. The stack is frozen until then.
+    **Next:** look at what was made, then import it with the button of the check, or comment this. The stack is frozen until then.
     ```
-    buildit approve lost -p database
+    buildit recover -p database
     ```
     ");
-    assert_snapshot!(issue_of(lost(Vec::new())), @r"
+    assert_snapshot!(notice_of(lost(unknown, true)), @r"
+    <!-- buildit:notice:merged:database:v1 -->
+    ### The apply of `database` lost its worker after 3 of 7 changes
+
+    Nothing was started again ([run 1051](https://buildit.example/r/1051)).
+    Its tool could not store the state; it is kept, and can be stored now.
+
+    **Next:** store it with the button of the check, or comment this. The stack is frozen until then.
+    ```
+    buildit approve state -p database
+    ```
+    ");
+    assert_snapshot!(issue_of(lost(Vec::new(), false)), @r"
     database: the apply lost its worker after 3 of 7 changes
     ====
     <!-- buildit:issue:push:database:main:v1 -->
@@ -91,7 +103,7 @@ fn a_lost_apply_says_what_is_known_and_who_can_go_on() {
 
     Nothing was started again ([run 1051](https://buildit.example/r/1051)).
 
-    **Next:** look at what was made, then approve in [run 1051](https://buildit.example/r/1051). The stack is frozen until then.
+    **Next:** look at what was made. The stack is frozen until then.
     ");
 }
 

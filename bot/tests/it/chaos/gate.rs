@@ -3,7 +3,7 @@
 //!
 //! A request that is held outlives whoever sent it, as a packet on the way does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -49,6 +49,8 @@ struct Stacks {
     /// Who asked so far, by stack: each job has a token of its own.
     jobs: BTreeMap<String, Vec<String>>,
     holds: BTreeMap<String, (Moment, watch::Sender<Hold>)>,
+    /// Writes of these stacks fail.
+    full: BTreeSet<String>,
     /// What was answered to requests that were held, by stack.
     answered: BTreeMap<String, u16>,
 }
@@ -78,6 +80,16 @@ impl Gate {
     /// The next such request of the stack is held.
     pub(super) fn hold(&self, stack: &str, at: Moment) {
         self.stacks().holds.insert(stack.to_owned(), (at, watch::Sender::new(Hold::Set)));
+    }
+
+    /// From now on nothing of the stack can be stored, or again it can.
+    pub(super) fn set_full(&self, stack: &str, full: bool) {
+        let mut stacks = self.stacks();
+        if full {
+            stacks.full.insert(stack.to_owned())
+        } else {
+            stacks.full.remove(stack)
+        };
     }
 
     /// Until one is.
@@ -130,6 +142,9 @@ async fn pass(State(gate): State<Gate>, request: Request) -> Response {
     let stack = head.uri.path().split('/').nth(3).unwrap_or_default().to_owned();
     let token = head.headers.get("authorization").and_then(|it| it.to_str().ok()).unwrap_or_default();
     let hold = gate.enter(&stack, head.method.as_str(), token);
+    if head.method == "POST" && gate.stacks().full.contains(&stack) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     // Not a part of this connection's task: it goes on when the one who asked is dead.
     let way = tokio::spawn(async move {
         let held = hold.is_some();

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use fake_github::Fault;
-use model::id::{RepoId, StackName};
+use model::id::StackName;
 use model::stack::Tool;
 use reconciler::states::{Standing, States};
 use sqlx::Row as _;
 
 use super::gate::Moment;
 use super::life::{Signal, send, until};
-use super::scene::{Scene, Serve, TRUTH, pid, row, three};
+use super::scene::{Scene, Serve, TRUTH, known, pid, row, three};
 use crate::serving::SHOP;
 
 /// Who dies.
@@ -313,7 +313,7 @@ async fn check(states: &States, scene: &Scene, phase: Phase, (told, comments): (
     let (made, cell) = (scene.made(phase.name()), format!("{phase:?} {told:?}"));
     let once: BTreeSet<char> = made.chars().collect();
     assert_eq!(once.len(), made.len(), "{cell}: something was made twice: {made}");
-    let repo = RepoId::new(repository(scene).await);
+    let repo = scene.repo().await;
     let known = known(states, repo, &name).await;
     let stack = states.stack(repo, &name).await.expect("read");
     let frozen = stack.as_ref().is_some_and(|stack| stack.frozen.is_some());
@@ -350,22 +350,6 @@ fn notice<'a>(comments: &'a [String], stack: &str) -> &'a str {
     let start = format!("### The apply of `{stack}` lost its worker");
     let is = |it: &&String| it.contains(&start) && !it.contains("buildit:summary");
     comments.iter().find(is).unwrap_or_else(|| panic!("somebody is asked to look at {stack}: {comments:#?}"))
-}
-
-async fn known(states: &States, repo: RepoId, stack: &StackName) -> BTreeSet<String> {
-    let Some(head) = states.head(repo, stack).await.expect("read") else { return BTreeSet::new() };
-    let (_, body) = states.read_version(repo, stack, head.number).await.expect("read");
-    let state: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-    let all = state["resources"].as_array().cloned().unwrap_or_default();
-    let address = |it: &serde_json::Value| {
-        format!("{}.{}", it["type"].as_str().unwrap_or_default(), it["name"].as_str().unwrap_or_default())
-    };
-    all.iter().map(address).collect()
-}
-
-async fn repository(scene: &Scene) -> i64 {
-    let rows = scene.rows("select repo from runs limit 1").await;
-    rows[0].get("repo")
 }
 
 /// Every cell of a victim and a signal, with one tool.
@@ -417,7 +401,7 @@ async fn late_words(scene: &Scene, states: &States, of: (Victim, Signal)) {
     let write = Phase::Write.name();
     until("an answer", || scene.gate.answer(write).is_some()).await;
     assert_ne!(scene.gate.answer(write), Some(200), "its run has an end");
-    let repo = RepoId::new(repository(scene).await);
+    let repo = scene.repo().await;
     let name = StackName::parse(write).expect("a name");
     assert!(states.head(repo, &name).await.expect("read").is_none());
     let versions = states.versions(repo, &name).await.expect("read");

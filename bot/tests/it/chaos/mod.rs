@@ -5,7 +5,9 @@
 
 mod gate;
 mod life;
+mod load;
 mod matrix;
+mod recover;
 mod scene;
 
 /// Runs all of a test of this room, not only its slice?

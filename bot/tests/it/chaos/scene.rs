@@ -1,12 +1,14 @@
 //! A scene to die in: the double with a repository of stacks, a server's settings and its lives, the gate, and what
 //! a person sees.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bot::app::onlooker::{Onlooker, Seen};
 use bot::github::manifest;
 use fake_github::{AppCredentials, AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
+use model::id::{RepoId, StackName};
 use reconciler::states::States;
 use reconciler::store::Store;
 use sqlx::Row as _;
@@ -190,6 +192,11 @@ impl Scene {
         self.dir.path().join(format!("{stack}.journal"))
     }
 
+    /// The repository, once something ran.
+    pub(super) async fn repo(&self) -> RepoId {
+        RepoId::new(self.rows("select repo from runs limit 1").await[0].get("repo"))
+    }
+
     fn database(&self) -> String {
         format!("sqlite:{}", self.dir.path().join("data/buildit.db").display())
     }
@@ -201,7 +208,8 @@ impl Scene {
 
     /// Until nothing runs, and nothing is due.
     pub(super) async fn rests(&self) {
-        let live = "select count(*) as n from runs where ended_at is null or job_removed=0";
+        let live =
+            "select count(*) as n from runs where ended_at is null or (started_at is not null and job_removed=0)";
         let resting = async {
             while self.rows(live).await[0].get::<i64, _>("n") > 0 {
                 pause().await;
@@ -227,7 +235,7 @@ impl Drop for Scene {
     }
 }
 
-async fn next_second() {
+pub(super) async fn next_second() {
     let second = || std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let now = second();
     until("the next second", || second() > now).await;
@@ -248,4 +256,16 @@ pub(super) fn row(seen: &Seen, stack: &str) -> Option<String> {
         name.split([' ', '[', ']', ',']).any(|word| word == stack)
     };
     table.body.lines().filter(|line| line.starts_with("| ")).find(here).map(str::to_owned)
+}
+
+/// Addresses that the state of a stack knows.
+pub(super) async fn known(states: &States, repo: RepoId, stack: &StackName) -> BTreeSet<String> {
+    let Some(head) = states.head(repo, stack).await.expect("read") else { return BTreeSet::new() };
+    let (_, body) = states.read_version(repo, stack, head.number).await.expect("read");
+    let state: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+    let all = state["resources"].as_array().cloned().unwrap_or_default();
+    let address = |it: &serde_json::Value| {
+        format!("{}.{}", it["type"].as_str().unwrap_or_default(), it["name"].as_str().unwrap_or_default())
+    };
+    all.iter().map(address).collect()
 }

@@ -9,6 +9,8 @@ mod tamper;
 mod tools;
 mod whole;
 
+pub(crate) use tamper::Dice;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

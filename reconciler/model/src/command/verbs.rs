@@ -178,6 +178,7 @@ fn merge_wish(flags: &Flags) -> Option<MergeWish> {
 fn verb(name: &str, flags: &Flags) -> Verb {
     match name {
         "plan" => Verb::Plan(PlanOptions {
+            recovers: None,
             destroy: flags.has("--destroy"),
             refresh_only: flags.has("--refresh-only"),
             target: flags.multi("--target"),

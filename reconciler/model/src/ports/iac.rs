@@ -80,6 +80,8 @@ pub struct PlanRequest<'a> {
     pub inputs: BTreeMap<String, serde_json::Value>,
     /// Flags that a command gave.
     pub options: PlanOptions,
+    /// Resources that exist and that the state does not know: addresses as the tool writes them, and ids.
+    pub import: Vec<(String, String)>,
 }
 
 /// What an apply needs: all that the plan saw, and the plan.

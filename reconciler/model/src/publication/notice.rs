@@ -55,6 +55,9 @@ pub enum NoticeKind {
         run: RunLink,
         /// Addresses of what was made and the state does not know.
         unknown: Vec<String>,
+        /// The state that it could not store is kept.
+        #[serde(default)]
+        unstored: bool,
     },
     /// A push that no pull request brought would change something.
     Unreviewed {
