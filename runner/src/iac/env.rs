@@ -4,8 +4,7 @@
 
 use model::ports::IacError;
 
-const PREFIXES: [&str; 9] =
-    ["LD_", "DYLD_", "GIT_", "TF_CLI_ARGS", "TF_CLI_CONFIG", "TF_HTTP_", "BASH_FUNC_", "BUILDIT_", "SSH_"];
+const PREFIXES: [&str; 8] = ["LD_", "DYLD_", "GIT_", "TF_CLI_ARGS", "TF_CLI_CONFIG", "BASH_FUNC_", "BUILDIT_", "SSH_"];
 const NAMES: [&str; 35] = [
     "PATH",
     "HOME",
@@ -79,7 +78,6 @@ mod tests {
             "GIT_SSH_COMMAND",
             "TF_CLI_CONFIG_FILE",
             "TF_REATTACH_PROVIDERS",
-            "TF_HTTP_ADDRESS",
             "A=B",
             "",
             "1A",

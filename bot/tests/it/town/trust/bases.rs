@@ -250,11 +250,16 @@ fn linked(scene: &mut Scene) {
 }
 
 fn environment(scene: &mut Scene) {
-    for name in ["LD_PRELOAD", "TF_CLI_ARGS_apply", "PATH", "TF_HTTP_ADDRESS", "GIT_SSH_COMMAND", "BASH_ENV"] {
+    for name in ["LD_PRELOAD", "TF_CLI_ARGS_apply", "PATH", "GIT_SSH_COMMAND", "BASH_ENV"] {
         let text = format!("{ON_COMMENT}stack network {{\n    path network\n    env {{ {name} \"x\" }}\n}}\n");
         let changes = [Change::write(".buildit/stacks.kdl", text), Change::write("network/more.tf", "# more\n")];
         refused_when_opened(scene, "may not be set by a repository: it changes which code runs", &changes);
     }
+    // Where the state is kept here, the address and the token go together.
+    let text = format!("{ON_COMMENT}stack network {{\n    path network\n    env {{ TF_HTTP_ADDRESS \"x\" }}\n}}\n");
+    let kept = "resource \"terraform_data\" \"vpc\" {\n  input = \"1\"\n}\n";
+    let changes = [Change::write(".buildit/stacks.kdl", text), Change::write("network/main.tf", kept)];
+    refused_when_opened(scene, "is set by BuildIt, which keeps the state", &changes);
     let text = format!("{ON_COMMENT}stack network {{\n    path network\n    env {{ AWS_REGION \"x\" }}\n}}\n");
     let number = with(scene, &config(&text));
     approve(&mut scene.town, number, "ben");
