@@ -108,3 +108,111 @@ fn plan(scene: &Scene<'_>, stack: &SurveyedStack, options: PlanOptions) -> Resul
     }
     Ok(Step::Create(Box::new(run)))
 }
+
+#[cfg(test)]
+mod tests {
+    use model::pull::Role;
+    use model::run::RunKind;
+    use model::time::Timestamp;
+
+    use super::super::{command, sample};
+    use super::*;
+    use crate::world::CommandRow;
+
+    /// Its first stack, `dns`, was applied, and that was lost.
+    fn world(unknown: &[&str], unstored: Option<i64>) -> PullWorld {
+        let mut world = sample::world();
+        sample::settle(&mut world);
+        world.may_apply = true;
+        world.runs.iter_mut().for_each(|run| run.state = RunState::Planned);
+        let plan = world.runs[0].clone();
+        let mut lost = RunRow { state: RunState::Lost, number: model::id::RunNumber::new(9), ..plan.clone() };
+        lost.id = model::id::RunId::parse("00000000-0000-7000-8000-000000000009").expect("a UUID");
+        (lost.what.kind, lost.what.plan) = (RunKind::Apply, Some(plan.id));
+        lost.unknown = unknown.iter().map(|it| (*it).to_owned()).collect();
+        world.applies.push(lost);
+        let facts = world.stacks.entry(plan.what.stack).or_default();
+        (facts.frozen, facts.unstored) = (Some("lost".to_owned()), unstored);
+        world
+    }
+
+    fn dns() -> StackName {
+        StackName::parse("dns").expect("a name")
+    }
+
+    /// What comes of a comment: its steps, or why it is refused.
+    fn said(world: &mut PullWorld, role: Role, body: &str) -> String {
+        world.commands = vec![CommandRow {
+            id: "c".to_owned(),
+            comment: None,
+            author: "ann".to_owned(),
+            bot: false,
+            edited: false,
+            body: body.to_owned(),
+            created_at: Timestamp::from_seconds(50),
+            role: Some(role),
+            done: false,
+            outcome: None,
+        }];
+        let steps = command::decide(world);
+        let [Step::Answer { outcome, steps, .. }] = steps.as_slice() else { panic!("{steps:?}") };
+        let step = |step: &Step| match step {
+            Step::Thaw { stack } => format!("thaw {stack}"),
+            Step::PushState { stack, version, by } => format!("{by} stores version {version} of {stack}"),
+            Step::Create(run) if run.options.recovers.is_some() => format!("plan {} with imports", run.stack),
+            Step::Create(run) => format!("plan {}", run.stack),
+            other => format!("{other:?}"),
+        };
+        let mut told: Vec<String> = steps.iter().map(step).collect();
+        let parts = outcome.iter().flat_map(|outcome| &outcome.parts);
+        told.extend(parts.map(|part| match part {
+            model::publication::ReplyPart::Refused { reason } => format!("refused: {reason}"),
+            other => format!("{other:?}"),
+        }));
+        told.join("\n")
+    }
+
+    #[test]
+    fn one_way_on_is_open_and_the_others_say_which() {
+        let mut missing = world(&["x.a"], None);
+        insta::assert_snapshot!(said(&mut missing, Role::Maintain, "buildit recover -p dns"), @r"
+        thaw dns
+        plan dns with imports
+        ");
+        insta::assert_snapshot!(said(&mut missing, Role::Write, "buildit recover -p dns"), @"refused: `dns`: `recover` needs the right to maintain here; yours is write");
+        insta::assert_snapshot!(said(&mut missing, Role::Maintain, "buildit recover -p network"), @"refused: no stack that is meant has lost an apply");
+        insta::assert_snapshot!(said(&mut missing, Role::Maintain, "buildit approve state"), @"refused: no state that is meant has moved, or waits to be stored");
+        let mut kept = world(&["x.a"], Some(3));
+        insta::assert_snapshot!(said(&mut kept, Role::Maintain, "buildit recover -p dns"), @"refused: `dns`: its state is kept; `buildit approve state -p dns` stores it");
+        insta::assert_snapshot!(said(&mut kept, Role::Maintain, "buildit approve state"), @r"
+        ann stores version 3 of dns
+        thaw dns
+        ");
+        insta::assert_snapshot!(said(&mut kept, Role::Write, "buildit approve state"), @"refused: `dns`: `approve state` needs the right to maintain here; yours is write");
+        let mut nothing = world(&[], None);
+        insta::assert_snapshot!(said(&mut nothing, Role::Maintain, "buildit recover -p dns"), @"refused: `dns`: nothing is known that the state lacks; `buildit approve lost -p dns` goes on");
+        insta::assert_snapshot!(said(&mut nothing, Role::Maintain, "buildit approve lost"), @"thaw dns");
+    }
+
+    #[test]
+    fn what_is_brought_in_stays_until_it_is_applied_or_taken_back() {
+        let mut world = world(&["x.a"], None);
+        let lost = world.applies[0].id;
+        assert_eq!(of(&world, &dns()).recovers, None);
+        let mut plan = RunRow { number: model::id::RunNumber::new(10), ..world.runs[0].clone() };
+        plan.id = model::id::RunId::parse("00000000-0000-7000-8000-000000000010").expect("a UUID");
+        plan.what.options.recovers = Some(lost);
+        world.runs.push(plan.clone());
+        world.stacks.entry(dns()).or_default().frozen = None;
+        assert_eq!(of(&world, &dns()).recovers, Some(lost));
+        insta::assert_snapshot!(said(&mut world, Role::Write, "buildit plan -p dns"), @"plan dns with imports");
+        insta::assert_snapshot!(said(&mut world, Role::Maintain, "buildit approve lost -p dns"), @"plan dns");
+        insta::assert_snapshot!(said(&mut world, Role::Write, "buildit approve lost -p dns"), @"refused: `dns`: `approve lost` needs the right to maintain here; yours is write");
+        let mut apply = RunRow { state: RunState::PartlyApplied, ..world.applies[0].clone() };
+        (apply.number, apply.what.plan) = (model::id::RunNumber::new(11), Some(plan.id));
+        world.applies.push(apply);
+        assert_eq!(of(&world, &dns()).recovers, Some(lost), "what is left of it");
+        world.applies[1].state = RunState::Applied;
+        assert_eq!(of(&world, &dns()).recovers, None);
+    }
+}
