@@ -11,7 +11,7 @@ use crate::secrets;
 use crate::store::{
     Conn, StoreError, commands, due, gates, groups, landings, locks, publications, pulls, runs, states,
 };
-use crate::world::{BranchRow, GroupWorld, NOBODY, PullRow, PullWorld, RepoRow, RunRow};
+use crate::world::{BranchRow, GroupRow, GroupWorld, NOBODY, PullRow, PullWorld, RepoRow, RunRow};
 
 /// All of a pull request; `None` when it or its repository is not known.
 pub(crate) async fn pull(
@@ -69,12 +69,14 @@ pub(crate) async fn group(
     base_url: &str,
     now: Timestamp,
 ) -> Result<Option<GroupWorld>, StoreError> {
-    let Some(row) = groups::find(conn, repo, branch).await? else { return Ok(None) };
+    let Some(mut row) = groups::find(conn, repo, branch).await? else { return Ok(None) };
     let Some(known) = pulls::repo(conn, repo).await? else { return Ok(None) };
     let mut members = Vec::new();
     for member in &row.group.members {
         members.extend(self::pull(conn, repo, member.number, base_url, now).await?);
     }
+    know_secrets(conn, &known, repo, &mut row.survey).await?;
+    allow_secrets(&mut row, &members);
     let mut waiting = Vec::new();
     for id in landings::open(conn, repo, &row.base_branch).await? {
         waiting.extend(self::landing(conn, repo, id, base_url, now).await?);
@@ -84,11 +86,23 @@ pub(crate) async fn group(
         may_apply: due::setting(conn, due::APPLIES).await?.is_some_and(|value| value == "yes"),
         repo: known,
         runs: runs::of_request(conn, repo, &row.request()).await?,
-        publications: publications::of_pull(conn, repo, NOBODY).await?,
+        publications: publications::of_commit(conn, repo, &row.head).await?,
         row,
         members,
         waiting,
     }))
+}
+
+/// A group brings a stack the secrets that its members bring it, once they were allowed on each of them.
+fn allow_secrets(row: &mut GroupRow, members: &[PullWorld]) {
+    let all = members.len() == row.group.members.len();
+    for stack in row.survey.iter_mut().flat_map(|survey| &mut survey.stacks) {
+        let waits = |survey: &Survey| survey.stack(&stack.stack.name).is_some_and(|own| !own.new_secrets.is_empty());
+        let allowed = |member: &PullWorld| member.pull.survey.as_ref().is_some_and(|survey| !waits(survey));
+        if all && members.iter().all(allowed) {
+            stack.allow_secrets();
+        }
+    }
 }
 
 /// A branch that is walked; `None` when it is not.

@@ -2,12 +2,10 @@
 
 use model::config::Weakened;
 use model::diagnostic::{Diagnostic, Severity};
-use model::publication::{
-    Check, CheckAction, CheckName, GroupRowView, GroupView, PullView, RowStatus, StackRow, Standing, View,
-};
+use model::publication::{Check, CheckAction, CheckName, GroupView, PullView, RowStatus, StackRow, Standing, View};
 
-use crate::render::group::{group_verdict, group_words};
-use crate::render::text::{code, cut, inline, link, one_line};
+use crate::render::group::{self, group_verdict};
+use crate::render::text::{cut, inline, link, one_line};
 use crate::render::verdict::{Verdict, capital, pull_verdict, row_verdict};
 use crate::render::{BUDGET, apply, comment, config, dangers, failure, words};
 
@@ -106,12 +104,8 @@ fn button(action: CheckAction) -> Button {
 /// A group of a merge queue: its checks decide whether it is merged.
 fn group(view: &GroupView, name: &CheckName) -> RenderedCheck {
     let verdict = group_verdict(view, name);
-    let line = |row: &GroupRowView| {
-        let log = row.run.as_ref().map(|run| format!(" ({})", link(&format!("run {}", run.number), &run.url)));
-        format!("- {}: {}{}\n", code(row.stack.as_str()), group_words(&row.stand), log.unwrap_or_default())
-    };
     let members: Vec<String> = view.members.iter().map(|pull| format!("pull request {pull}")).collect();
-    let lines: String = view.rows.iter().map(line).collect();
+    let lines = group::lines(view, name);
     let of = words::list(&members, 10);
     let summary = format!("{}\n\n{}\n\n{lines}\nTested together: {of}.\n", verdict.headline, verdict.next);
     rendered(verdict, cut(&summary, BUDGET), String::new(), Vec::new())

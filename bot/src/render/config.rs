@@ -35,7 +35,7 @@ pub(super) fn told(view: &ConfigView) -> (Verdict, String) {
     (verdict, parts.join("\n\n"))
 }
 
-fn verdict_of(view: &ConfigView) -> Verdict {
+pub(super) fn verdict_of(view: &ConfigView) -> Verdict {
     if let Some(error) = &view.error {
         let headline = format!("The configuration has errors: {}", failure::prose(&cut(error, 300)));
         let next = "**Next:** correct it, then push.";

@@ -2,11 +2,12 @@
 //!
 //! Invariant: a group passes only when merging its pull requests together does what was reviewed of each.
 
-use model::publication::{CheckName, GroupRowView, GroupStand, GroupView};
+use model::id::PullNumber;
+use model::publication::{CheckName, ConfigView, GroupRowView, GroupStand, GroupView};
 
-use crate::render::text::{code, cut};
+use crate::render::text::{code, cut, link};
 use crate::render::verdict::{Status, Verdict, verdict};
-use crate::render::{failure, words};
+use crate::render::{config, failure, words};
 
 /// The verdict of one of its checks.
 pub(super) fn group_verdict(view: &GroupView, name: &CheckName) -> Verdict {
@@ -16,9 +17,7 @@ pub(super) fn group_verdict(view: &GroupView, name: &CheckName) -> Verdict {
         return verdict(Status::ended("failure"), title, failure::prose(&cut(error, 300)), next);
     }
     if *name == CheckName::Config {
-        let title = "Judged on each pull request";
-        let summary = "What the pull requests make of the configuration was judged on each of them.";
-        return verdict(Status::ended("success"), title, summary.to_owned(), "**Next:** nothing to do.");
+        return config_verdict(view, next);
     }
     let of = |stand: fn(&GroupStand) -> bool| view.rows.iter().find(|row| stand(&row.stand));
     if *name == CheckName::Apply {
@@ -52,12 +51,42 @@ pub(super) fn group_verdict(view: &GroupView, name: &CheckName) -> Verdict {
     verdict(Status::ended("success"), &title, title.clone(), "**Next:** nothing to do.")
 }
 
+/// As green as the least green of its pull requests: what they loosen together is what each of them loosens.
+fn config_verdict(view: &GroupView, next: &str) -> Verdict {
+    let verdicts = view.configs.iter().map(|(pull, config)| (pull, config::verdict_of(config)));
+    match verdicts.into_iter().find(|(_, verdict)| verdict.status.conclusion != Some("success")) {
+        Some((pull, wrong)) => {
+            let headline = format!("Pull request {pull}: {}", wrong.headline);
+            verdict(Status::ended("failure"), &format!("#{pull}: {}", wrong.title), headline, next)
+        }
+        None => {
+            let title = "Weakens nothing that was not approved";
+            verdict(Status::ended("success"), title, title.to_owned(), "**Next:** nothing to do.")
+        }
+    }
+}
+
+/// What its check lists: what was changed of the configuration, or stacks.
+pub(super) fn lines(view: &GroupView, name: &CheckName) -> String {
+    if *name == CheckName::Config {
+        let line = |(pull, config): &(PullNumber, ConfigView)| {
+            format!("- pull request {pull}: {}\n", config::verdict_of(config).headline)
+        };
+        return view.configs.iter().map(line).collect();
+    }
+    let line = |row: &GroupRowView| {
+        let log = row.run.as_ref().map(|run| format!(" ({})", link(&format!("run {}", run.number), &run.url)));
+        format!("- {}{}\n", sentence(row), log.unwrap_or_default())
+    };
+    view.rows.iter().map(line).collect()
+}
+
 fn sentence(row: &GroupRowView) -> String {
     format!("{}: {}", code(row.stack.as_str()), group_words(&row.stand))
 }
 
 /// How a stack stands, in words.
-pub(super) fn group_words(stand: &GroupStand) -> String {
+fn group_words(stand: &GroupStand) -> String {
     match stand {
         GroupStand::Same => "as reviewed".to_owned(),
         GroupStand::Planning => "being planned".to_owned(),

@@ -3,16 +3,19 @@
 //! Invariant: built by `decide` only; a publication is a projection of rows and holds no time of its making,
 //! so that equal rows give equal publications.
 
+mod config;
+mod group;
 mod notice;
 
 use std::fmt;
 
+pub use config::ConfigView;
+pub use group::{GroupRowView, GroupStand, GroupView};
 pub use notice::{Deployment, DeploymentState, Issue, Notice, NoticeKind};
 use serde::{Deserialize, Serialize};
 
 use crate::affected::{Affected, ChangedFile};
 use crate::command::CommandError;
-use crate::config::Weakened;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::gate::Gate;
 use crate::id::{CommentId, CommitSha, PullNumber, RelPath, RepoName, RunNumber, StackName};
@@ -133,92 +136,6 @@ pub enum View {
     Config(Box<ConfigView>),
     /// What a merge queue tests together.
     Group(Box<GroupView>),
-}
-
-/// What a pull request does to the configuration of the base: which stacks come and go, and what it loosens.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConfigView {
-    /// Stacks that only the change has.
-    pub added: Vec<StackName>,
-    /// Stacks that it takes away.
-    pub removed: Vec<StackName>,
-    /// What it loosens.
-    pub weakened: Vec<Weakened>,
-    /// Who said that this is meant so.
-    pub approved: Vec<String>,
-    /// Who said that it must not be.
-    pub rejected: Vec<String>,
-    /// Who may say so, in words.
-    pub who: String,
-    /// The first error of the change's own configuration: what it comes to is not known.
-    pub error: Option<String>,
-}
-
-/// All that is told of a group of a merge queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupView {
-    /// The repository.
-    pub repo: RepoName,
-    /// The base branch.
-    pub base_branch: String,
-    /// The group's commit.
-    pub head: CommitSha,
-    /// Its pull requests, in the order of their merge.
-    pub members: Vec<PullNumber>,
-    /// The first error in its configuration.
-    pub errors: Option<String>,
-    /// Its affected stacks.
-    pub rows: Vec<GroupRowView>,
-}
-
-/// A stack of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GroupRowView {
-    /// Which.
-    pub stack: StackName,
-    /// How it stands.
-    pub stand: GroupStand,
-    /// The group's own plan of it, when one was needed.
-    pub run: Option<RunLink>,
-}
-
-/// How a stack of a group stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GroupStand {
-    /// Merging them together does what was reviewed of each.
-    Same,
-    /// It is being planned.
-    Planning,
-    /// It would do something else.
-    Differs {
-        /// Addresses.
-        delta: Vec<String>,
-    },
-    /// Two members change the same thing differently.
-    Clash {
-        /// What.
-        address: String,
-        /// The first.
-        one: PullNumber,
-        /// The second.
-        other: PullNumber,
-    },
-    /// No plan of a member was reviewed.
-    Unreviewed {
-        /// Which.
-        pull: PullNumber,
-    },
-    /// A member is to be applied before it is merged, and is not.
-    Unapplied {
-        /// Which.
-        pull: PullNumber,
-    },
-    /// It could not be planned.
-    Failed {
-        /// Why.
-        why: String,
-    },
 }
 
 /// The summary comment's content.

@@ -9,8 +9,8 @@ use model::pull::RepoSnapshot;
 
 use super::{Pass, Trouble, landing, publish};
 use crate::decide;
-use crate::store::groups;
-use crate::world::{GroupRow, GroupWorld};
+use crate::store::{Conn, StoreError, groups};
+use crate::world::{GroupRow, GroupWorld, Key};
 
 /// Reads who is in the group now, when that is not known; what GitHub dissolved is forgotten.
 pub(crate) async fn read(pass: &Pass<'_>, id: RepoId, branch: &str, known: Option<&GroupRow>) -> Result<(), Trouble> {
@@ -54,6 +54,14 @@ async fn request(pass: &Pass<'_>, repo: &RepoSnapshot, row: &GroupRow) -> Result
         head: row.head.clone(),
         test_merge: None,
     })
+}
+
+/// Groups are looked at again: what they are held against has changed.
+pub(crate) async fn wake(pass: &Pass<'_>, conn: &mut Conn, repo: RepoId) -> Result<(), StoreError> {
+    for branch in groups::branches(conn, repo).await? {
+        pass.mark(conn, repo, &Key::Branch(repo, branch)).await?;
+    }
+    Ok(())
 }
 
 /// Writes what stands on the group's commit.

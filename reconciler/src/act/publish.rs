@@ -3,19 +3,20 @@
 //! Invariant: something is written only when its digest is not the one that stands there; the intent is a row before
 //! the effect, and what stands on GitHub is found again by our own key when the row does not know it.
 
+mod ledger;
+
 use model::id::{CheckRunId, CommentId, CommitSha, DeploymentId, IssueNumber};
 use model::ports::ForgeError;
 use model::publication::{Check, Notice, NoticeKind, Reaction, Reply, Summary};
 use model::pull::RepoSnapshot;
-use ring::digest;
-use serde::Serialize;
 
+use self::ledger::Ledger;
 use super::{Pass, Trouble};
 use crate::decide::publish::{self, Shown};
 use crate::decide::{self, gates};
 use crate::store::publications::{self, Published};
 use crate::store::{self, StoreError, db};
-use crate::world::{CommandRow, GroupWorld, Key, NOBODY, PublicationRow, PullWorld};
+use crate::world::{CommandRow, GroupWorld, Key, NOBODY, PullWorld};
 
 /// At a push, the summary moves below so many newer comments.
 const CROWD: usize = 20;
@@ -30,7 +31,7 @@ pub(crate) async fn publish(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Tr
     if repo.archived {
         return Ok(());
     }
-    let writer = Writer { pass, world, repo: &repo };
+    let writer = Writer::new(pass, world, &repo);
     if let Some(snapshot) = &world.pull.snapshot {
         for check in &shown.checks {
             writer.check(&snapshot.head, check, false).await?;
@@ -58,7 +59,7 @@ pub(crate) async fn push(pass: &Pass<'_>, world: &PullWorld) -> Result<(), Troub
     if repo.archived {
         return Ok(());
     }
-    let writer = Writer { pass, world, repo: &repo };
+    let writer = Writer::new(pass, world, &repo);
     writer.issues().await?;
     writer.deployments().await
 }
@@ -70,24 +71,16 @@ pub(crate) async fn group(pass: &Pass<'_>, world: &GroupWorld, checks: &[Check])
         Some(snapshot) => snapshot.clone(),
         None => pass.parts.forge.repository(installation, &world.repo.name).await?,
     };
+    let head = &world.row.head;
+    let ledger = Ledger { pass, place: (repo.id, NOBODY), rows: &world.publications };
     for check in checks {
-        let target = format!("check:{}:group:{}:{}", repo.id, world.row.head, check.name);
-        let content = db::to_json(check)?;
-        let version = pass.parts.publisher.render_version();
-        let digest = hex::encode(digest::digest(&digest::SHA256, format!("{version} {content}").as_bytes()));
-        let row = world.publications.iter().find(|row| row.target == target);
-        if row.is_some_and(|row| row.published.as_ref() == Some(&digest)) {
-            continue;
-        }
-        let mut tx = pass.write().await?;
-        publications::attempt(&mut tx, (repo.id, NOBODY), &target, Some(world.row.head.as_str()), &digest).await?;
-        pass.commit(tx).await?;
-        let known = row.and_then(|row| row.remote_id).map(CheckRunId::new);
-        let id = pass.parts.publisher.put_check(&repo, &world.row.head, check, known).await?;
+        let target = format!("check:{}:group:{head}:{}", repo.id, check.name);
+        let Some(digest) = ledger.fresh(&target, check)? else { continue };
+        ledger.intend(&target, Some(head), &digest).await?;
+        let known = ledger.row(&target).and_then(|row| row.remote_id).map(CheckRunId::new);
+        let id = pass.parts.publisher.put_check(&repo, head, check, known).await?;
         let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
-        let mut tx = pass.write().await?;
-        publications::published(&mut tx, &target, &it).await?;
-        pass.commit(tx).await?;
+        ledger.written(&target, it).await?;
     }
     Ok(())
 }
@@ -101,42 +94,25 @@ struct Writer<'a> {
     pass: &'a Pass<'a>,
     world: &'a PullWorld,
     repo: &'a RepoSnapshot,
+    ledger: Ledger<'a>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(pass: &'a Pass<'a>, world: &'a PullWorld, repo: &'a RepoSnapshot) -> Self {
+        let place = (world.pull.repo, world.pull.number);
+        Self { pass, world, repo, ledger: Ledger { pass, place, rows: &world.publications } }
+    }
 }
 
 impl Writer<'_> {
-    fn row(&self, target: &str) -> Option<&PublicationRow> {
-        self.world.publications.iter().find(|row| row.target == target)
-    }
-
-    /// The digest of a content as this version writes it.
-    fn digest(&self, content: &impl Serialize) -> Result<(String, String), StoreError> {
-        let content = db::to_json(content)?;
-        let version = self.pass.parts.publisher.render_version();
-        let hash = digest::digest(&digest::SHA256, format!("{version} {content}").as_bytes());
-        Ok((hex::encode(hash), content))
-    }
-
-    async fn intend(&self, target: &str, commit: Option<&CommitSha>, digest: &str) -> Result<(), StoreError> {
-        let place = (self.world.pull.repo, self.world.pull.number);
-        let mut tx = self.pass.write().await?;
-        publications::attempt(&mut tx, place, target, commit.map(CommitSha::as_str), digest).await?;
-        self.pass.commit(tx).await
-    }
-
-    async fn written(&self, target: &str, it: Published<'_>) -> Result<(), StoreError> {
-        let mut tx = self.pass.write().await?;
-        publications::published(&mut tx, target, &it).await?;
-        self.pass.commit(tx).await
-    }
-
     async fn check(&self, commit: &CommitSha, check: &Check, closed: bool) -> Result<(), Trouble> {
         let target = check_target(self.world, commit, check);
-        let (digest, content) = self.digest(check)?;
-        let row = self.row(&target);
+        let (digest, content) = self.ledger.digest(check)?;
+        let row = self.ledger.row(&target);
         if row.is_some_and(|row| row.published.as_ref() == Some(&digest) && row.closed == closed) {
             return Ok(());
         }
-        self.intend(&target, Some(commit), &digest).await?;
+        self.ledger.intend(&target, Some(commit), &digest).await?;
         let known = row.and_then(|row| row.remote_id).map(CheckRunId::new);
         let id = self.pass.parts.publisher.put_check(self.repo, commit, check, known).await?;
         let before = row.and_then(|row| row.content.as_deref()).map(db::from_json::<Check>).transpose()?;
@@ -188,12 +164,12 @@ impl Writer<'_> {
 
     async fn summary(&self, summary: &Summary) -> Result<(), Trouble> {
         let target = publish::summary_target(self.world);
-        let (digest, _) = self.digest(summary)?;
-        let row = self.row(&target);
+        let (digest, _) = self.ledger.digest(summary)?;
+        let row = self.ledger.row(&target);
         if row.is_some_and(|row| row.published.as_ref() == Some(&digest)) {
             return Ok(());
         }
-        self.intend(&target, None, &digest).await?;
+        self.ledger.intend(&target, None, &digest).await?;
         let known = row.and_then(|row| row.remote_id).map(CommentId::new);
         let publisher = &self.pass.parts.publisher;
         let number = self.world.pull.number;
@@ -211,25 +187,18 @@ impl Writer<'_> {
             id => id?,
         };
         let it = Published { digest: &digest, remote_id: id.get(), content: Some(head), closed: false };
-        Ok(self.written(&target, it).await?)
-    }
-
-    /// Is this what stands there? The row's digest, when it is not.
-    fn fresh(&self, target: &str, content: &impl Serialize) -> Result<Option<String>, StoreError> {
-        let (digest, _) = self.digest(content)?;
-        let same = self.row(target).is_some_and(|row| row.published.as_ref() == Some(&digest));
-        Ok((!same).then_some(digest))
+        Ok(self.ledger.written(&target, it).await?)
     }
 
     /// A comment of its own; what is over is said only where something was said.
     async fn notice(&self, notice: &Notice) -> Result<(), Trouble> {
         let target = format!("notice:{}:{}:{}", self.world.pull.repo, self.world.pull.number, notice.key);
-        let Some(digest) = self.fresh(&target, notice)? else { return Ok(()) };
-        let known = self.row(&target).and_then(|row| row.remote_id).map(CommentId::new);
+        let Some(digest) = self.ledger.fresh(&target, notice)? else { return Ok(()) };
+        let known = self.ledger.row(&target).and_then(|row| row.remote_id).map(CommentId::new);
         if known.is_none() && matches!(notice.what, NoticeKind::Settled { .. }) {
             return Ok(());
         }
-        self.intend(&target, None, &digest).await?;
+        self.ledger.intend(&target, None, &digest).await?;
         let publisher = &self.pass.parts.publisher;
         let id = match publisher.put_notice(self.repo, self.world.pull.number, notice, known).await {
             // Someone deleted it, and so has read it.
@@ -237,6 +206,7 @@ impl Writer<'_> {
             id => id?,
         };
         Ok(self
+            .ledger
             .written(&target, Published { digest: &digest, remote_id: id.get(), content: None, closed: true })
             .await?)
     }
@@ -244,12 +214,12 @@ impl Writer<'_> {
     async fn issues(&self) -> Result<(), Trouble> {
         for issue in decide::notice::issues(self.world) {
             let target = format!("issue:{}:{}", self.world.pull.repo, issue.key);
-            let Some(digest) = self.fresh(&target, &issue)? else { continue };
-            let known = self.row(&target).and_then(|row| row.remote_id).map(IssueNumber::new);
+            let Some(digest) = self.ledger.fresh(&target, &issue)? else { continue };
+            let known = self.ledger.row(&target).and_then(|row| row.remote_id).map(IssueNumber::new);
             if known.is_none() && issue.closed {
                 continue;
             }
-            self.intend(&target, None, &digest).await?;
+            self.ledger.intend(&target, None, &digest).await?;
             let id = match self.pass.parts.publisher.put_issue(self.repo, &issue, known).await {
                 // Issues are turned off, the App may not write them, or someone deleted this one: checks and comments
                 // say it too.
@@ -257,7 +227,7 @@ impl Writer<'_> {
                 id => id?,
             };
             let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
-            self.written(&target, it).await?;
+            self.ledger.written(&target, it).await?;
         }
         Ok(())
     }
@@ -265,16 +235,17 @@ impl Writer<'_> {
     async fn deployments(&self) -> Result<(), Trouble> {
         for deployment in publish::deployments(self.world) {
             let target = format!("deployment:{}", deployment.key);
-            let Some(digest) = self.fresh(&target, &deployment)? else { continue };
-            let known = self.row(&target).and_then(|row| row.remote_id).filter(|id| *id > 0).map(DeploymentId::new);
-            self.intend(&target, None, &digest).await?;
+            let Some(digest) = self.ledger.fresh(&target, &deployment)? else { continue };
+            let known =
+                self.ledger.row(&target).and_then(|row| row.remote_id).filter(|id| *id > 0).map(DeploymentId::new);
+            self.ledger.intend(&target, None, &digest).await?;
             let id = match self.pass.parts.publisher.put_deployment(self.repo, &deployment, known).await {
                 // The App need not have this permission.
                 Err(ForgeError::Denied { .. } | ForgeError::Gone { .. }) => known.unwrap_or(DeploymentId::new(0)),
                 id => id?,
             };
             let it = Published { digest: &digest, remote_id: id.get(), content: None, closed: true };
-            self.written(&target, it).await?;
+            self.ledger.written(&target, it).await?;
         }
         Ok(())
     }
@@ -284,21 +255,24 @@ impl Writer<'_> {
         let (Some(comment), Some(outcome)) = (row.comment, &row.outcome) else { return Ok(()) };
         let reaction = if outcome.refused { Reaction::ThumbsDown } else { Reaction::Eyes };
         let target = format!("reaction:{}", row.id);
-        if self.row(&target).is_none_or(|row| row.published.is_none()) {
-            self.intend(&target, None, "").await?;
+        if self.ledger.row(&target).is_none_or(|row| row.published.is_none()) {
+            self.ledger.intend(&target, None, "").await?;
             match self.pass.parts.publisher.react(self.repo, comment, reaction).await {
                 Ok(()) | Err(ForgeError::Gone { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            self.written(&target, Published { digest: "done", remote_id: 0, content: None, closed: true }).await?;
+            self.ledger
+                .written(&target, Published { digest: "done", remote_id: 0, content: None, closed: true })
+                .await?;
         }
         let target = format!("reply:{}", row.id);
         let told = !outcome.parts.is_empty();
-        if told && self.row(&target).is_none_or(|row| row.published.is_none()) {
-            self.intend(&target, None, "").await?;
+        if told && self.ledger.row(&target).is_none_or(|row| row.published.is_none()) {
+            self.ledger.intend(&target, None, "").await?;
             let reply = Reply { to: comment, parts: outcome.parts.clone() };
             let id = self.pass.parts.publisher.put_reply(self.repo, self.world.pull.number, &reply).await?;
-            self.written(&target, Published { digest: "done", remote_id: id.get(), content: None, closed: true })
+            self.ledger
+                .written(&target, Published { digest: "done", remote_id: id.get(), content: None, closed: true })
                 .await?;
         }
         Ok(())

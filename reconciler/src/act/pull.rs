@@ -12,7 +12,7 @@ use model::stack::MergeMethod;
 use model::survey::Survey;
 use model::time::Timestamp;
 
-use super::{Pass, Trouble, landing, recover};
+use super::{Pass, Trouble, group, landing, recover};
 use crate::decide;
 use crate::decide::pull::Step;
 use crate::states::States;
@@ -41,6 +41,9 @@ pub(crate) async fn carry_out(pass: &Pass<'_>, world: &PullWorld, step: Step) ->
                 }
                 for step in steps {
                     rows(pass, &mut tx, place, step).await?;
+                }
+                if outcome.is_some_and(|outcome| outcome.config.is_some()) {
+                    group::wake(pass, &mut tx, place.0).await?;
                 }
             }
             pass.mark(&mut tx, place.0, &Key::Publish(place.0, place.1)).await?;

@@ -19,7 +19,7 @@ use secrecy::SecretString;
 use super::{Pass, Trouble, apply, order, recover, secret, state};
 use crate::decide::run::{Step, stop};
 use crate::states::States;
-use crate::store::{Conn, StoreError, due, groups, landings, pulls, runs, states};
+use crate::store::{Conn, StoreError, due, landings, pulls, runs, states};
 use crate::world::{Key, NOBODY, RunRow};
 
 /// So many pull requests at the head of the queue hear at once that it moved, and so many in all after the pause.
@@ -200,9 +200,7 @@ pub(super) async fn end(
         }
         if run.pull != NOBODY {
             // What a merge queue tests is held against this.
-            for branch in groups::branches(&mut tx, run.repo).await? {
-                pass.mark(&mut tx, run.repo, &Key::Branch(run.repo, branch)).await?;
-            }
+            super::group::wake(pass, &mut tx, run.repo).await?;
         }
         wake_next(pass, &mut tx).await?;
         if run.state == RunState::Lost {

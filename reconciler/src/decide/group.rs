@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use model::id::{PullNumber, StackName};
 use model::plan::PlanOptions;
-use model::publication::{Check, CheckName, GroupRowView, GroupStand, GroupView, View};
+use model::publication::{Check, CheckName, ConfigView, GroupRowView, GroupStand, GroupView, View};
 use model::run::{RunState, Wanted};
 use model::stack::ApplyMode;
 use model::survey::{Survey, SurveyedStack};
 
 use super::pull::{Step, inputs, new_run};
-use super::{apply, landing, overtaken, speaker};
+use super::{apply, config, landing, overtaken, speaker};
 use crate::world::{GroupWorld, PullWorld, RunRow};
 
 /// Items of fingerprints.
@@ -26,6 +26,7 @@ pub(crate) fn decide(world: &GroupWorld) -> Vec<Step> {
     let missing = stacks
         .iter()
         .filter_map(|name| survey.stack(name))
+        .filter(|stack| stack.stack.not_yet.is_empty())
         .filter(|stack| reviewed_alone(world, stack).is_none() && plan(world, &stack.stack.name).is_none());
     missing.filter_map(|stack| create(world, survey, stack)).collect()
 }
@@ -55,11 +56,13 @@ fn changing<'a>(world: &'a GroupWorld, stack: &StackName) -> Vec<(&'a PullWorld,
         let survey = member.pull.survey.as_ref();
         survey.is_none_or(|survey| survey.affected.affected.iter().any(|hit| &hit.stack == stack))
     };
-    world.members.iter().filter(affects).map(|member| (member, reviewed(member, stack))).collect()
+    world.members.iter().filter(affects).map(|member| (member, reviewed(world, member, stack))).collect()
 }
 
-fn reviewed<'a>(member: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
+/// The plan that a member shows of a stack, as long as its head is the one that the group has.
+fn reviewed<'a>(world: &GroupWorld, member: &'a PullWorld, stack: &StackName) -> Option<&'a RunRow> {
     let (snapshot, survey) = (member.pull.snapshot.as_ref()?, member.pull.survey.as_ref()?);
+    world.row.group.members.iter().find(|it| it.number == member.pull.number && it.head == snapshot.head)?;
     let plan = speaker(member, snapshot, survey, survey.stack(stack)?)?;
     matches!(plan.state, RunState::Planned | RunState::NoChange).then_some(plan)
 }
@@ -86,6 +89,9 @@ fn stand(world: &GroupWorld, survey: &Survey, name: &StackName) -> GroupStand {
             }
             _ => GroupStand::Same,
         };
+    }
+    if let Some(needs) = stack.stack.not_yet.first() {
+        return GroupStand::Failed { why: format!("it needs {}", needs.what) };
     }
     let Some(run) = plan(world, name) else { return GroupStand::Planning };
     match run.state {
@@ -145,6 +151,10 @@ fn differing<'a>(one: &'a Items, other: &'a Items) -> impl Iterator<Item = Strin
     one.iter().filter(|(key, hash)| other.get(*key) != Some(hash)).map(|(key, _)| key.clone())
 }
 
+fn changed_config(member: &PullWorld) -> Option<(PullNumber, ConfigView)> {
+    Some((member.pull.number, config::view(member, member.pull.survey.as_ref()?)?))
+}
+
 /// What stands on the group's commit.
 pub(crate) fn checks(world: &GroupWorld) -> Vec<Check> {
     let Some(survey) = world.row.survey.as_ref().filter(|survey| survey.configured) else { return Vec::new() };
@@ -160,6 +170,7 @@ pub(crate) fn checks(world: &GroupWorld) -> Vec<Check> {
         members: world.row.group.members.iter().map(|member| member.number).collect(),
         errors: survey.diagnostics.errors().next().map(|error| error.summary.clone()),
         rows: rows.collect(),
+        configs: world.members.iter().filter_map(changed_config).collect(),
     };
     let check = |name: CheckName| Check {
         external_id: format!("{}@{}:{name}", view.repo, view.head),
@@ -170,8 +181,113 @@ pub(crate) fn checks(world: &GroupWorld) -> Vec<Check> {
         completed_at: None,
         actions: Vec::new(),
     };
-    // A queue waits for whatever is required of a pull request.
-    let mut names = vec![CheckName::Plan, CheckName::Config];
+    let mut names = vec![CheckName::Plan];
+    names.extend((!view.configs.is_empty()).then_some(CheckName::Config));
     names.extend(world.may_apply.then_some(CheckName::Apply));
     names.into_iter().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::group::{GroupMember, MergeGroup};
+    use model::id::CommitSha;
+    use model::plan::Fingerprint;
+
+    use super::*;
+    use crate::decide::sample;
+    use crate::world::GroupRow;
+
+    /// A plan of each stack with these items, as the pull request of this number shows it.
+    fn member(number: i64, items: &[(&str, &str)]) -> PullWorld {
+        let mut world = sample::world();
+        world.pull.number = PullNumber::new(number);
+        sample::settle(&mut world);
+        let document = sample::document(items);
+        for run in &mut world.runs {
+            (run.state, run.document) = (RunState::Planned, Some(document.clone()));
+        }
+        world
+    }
+
+    /// They are tested together, and its `network` is not as any of them has it.
+    fn group(members: Vec<PullWorld>, items: &[(&str, &str)]) -> GroupWorld {
+        let first = members.first().expect("somebody");
+        let mut survey = first.pull.survey.clone().expect("sampled");
+        survey.stacks[1].inputs_digest = "together".to_owned();
+        let head = survey.head.clone();
+        let listed = members.iter().map(|it| {
+            let snapshot = it.pull.snapshot.as_ref().expect("sampled");
+            GroupMember { number: it.pull.number, head: snapshot.head.clone() }
+        });
+        let mut run = first.runs.iter().find(|run| run.what.stack.as_str() == "network").expect("planned").clone();
+        let document = run.document.as_mut().expect("planned");
+        let items = items.iter().map(|(key, hash)| ((*key).to_owned(), (*hash).to_owned())).collect();
+        document.fingerprint = Fingerprint { items, ..document.fingerprint.clone() };
+        let row = GroupRow {
+            branch: "gh-readonly-queue/main/pr-2-x".to_owned(),
+            base_branch: "main".to_owned(),
+            group: MergeGroup { base: survey.base.clone(), members: listed.collect() },
+            head,
+            survey: Some(survey),
+        };
+        GroupWorld {
+            base_url: "http://b".to_owned(),
+            may_apply: true,
+            repo: first.repo.clone(),
+            row,
+            members,
+            waiting: Vec::new(),
+            runs: vec![run],
+            publications: Vec::new(),
+        }
+    }
+
+    /// How `network` stands.
+    fn network(world: &GroupWorld) -> GroupStand {
+        let survey = world.row.survey.as_ref().expect("sampled");
+        stand(world, survey, &StackName::parse("network").expect("a name"))
+    }
+
+    const ONE: &[(&str, &str)] = &[("a", "1")];
+    const TWO: &[(&str, &str)] = &[("b", "2")];
+    const BOTH: &[(&str, &str)] = &[("a", "1"), ("b", "2")];
+
+    #[test]
+    fn a_group_does_what_its_members_do_together_and_nothing_else() {
+        let of = |items| network(&group(vec![member(1, ONE), member(2, TWO)], items));
+        assert_eq!(of(BOTH), GroupStand::Same);
+        assert_eq!(of(ONE), GroupStand::Differs { delta: vec!["b".to_owned()] });
+        assert_eq!(of(&[("a", "1"), ("b", "2"), ("c", "3")]), GroupStand::Differs { delta: vec!["c".to_owned()] });
+        assert_eq!(of(&[("a", "1"), ("b", "3")]), GroupStand::Differs { delta: vec!["b".to_owned()] });
+        let clash = network(&group(vec![member(1, ONE), member(2, &[("a", "2")])], ONE));
+        let (one, other) = (PullNumber::new(1), PullNumber::new(2));
+        assert_eq!(clash, GroupStand::Clash { address: "a".to_owned(), one, other });
+    }
+
+    #[test]
+    fn what_was_merged_before_and_is_not_applied_is_expected() {
+        let mut world = group(vec![member(2, TWO), member(3, &[])], BOTH);
+        assert_eq!(network(&world), GroupStand::Differs { delta: vec!["a".to_owned()] });
+        world.waiting.push(member(1, ONE));
+        assert_eq!(network(&world), GroupStand::Same);
+    }
+
+    #[test]
+    fn a_member_that_was_pushed_to_since_counts_for_nothing() {
+        let mut world = group(vec![member(1, ONE), member(2, TWO)], BOTH);
+        world.row.group.members[1].head = CommitSha::parse(&"e".repeat(40)).expect("a commit");
+        assert_eq!(network(&world), GroupStand::Unreviewed { pull: PullNumber::new(2) });
+    }
+
+    #[test]
+    fn what_waits_for_somebody_is_not_planned_and_does_not_pass() {
+        let mut world = group(vec![member(1, ONE), member(2, TWO)], BOTH);
+        world.runs.clear();
+        let planned = |world: &GroupWorld| decide(world).len();
+        assert_eq!((planned(&world), network(&world)), (2, GroupStand::Planning));
+        let survey = world.row.survey.as_mut().expect("sampled");
+        survey.stacks[1].stack.not_yet.push(sample::secret());
+        let why = "it needs the secret `A`".to_owned();
+        assert_eq!((planned(&world), network(&world)), (1, GroupStand::Failed { why }));
+    }
 }

@@ -2,11 +2,12 @@
 //!
 //! Invariant: `attempt` comes before the effect and `published` after it, so that a restart knows what may be there.
 
-use model::id::{PullNumber, RepoId};
+use model::id::{CommitSha, PullNumber, RepoId};
+use sqlx::any::AnyRow;
 
 use super::db::{self, int, maybe_int, maybe_text, sql, text};
 use super::{Conn, StoreError};
-use crate::world::PublicationRow;
+use crate::world::{NOBODY, PublicationRow};
 
 /// All of a pull request.
 pub(crate) async fn of_pull(
@@ -17,18 +18,30 @@ pub(crate) async fn of_pull(
     let query = sql("select target, commit_id, published, remote_id, content, closed from publications \
          where repo=$1 and number=$2 order by target");
     let rows = db::all(conn, query.bind(repo.get()).bind(number.get())).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(PublicationRow {
-                target: text(row, "target")?,
-                commit: maybe_text(row, "commit_id")?,
-                published: maybe_text(row, "published")?,
-                remote_id: maybe_int(row, "remote_id")?,
-                content: maybe_text(row, "content")?,
-                closed: int(row, "closed")? == 1,
-            })
-        })
-        .collect()
+    rows.iter().map(read).collect()
+}
+
+/// What was written on a commit that belongs to no pull request.
+pub(crate) async fn of_commit(
+    conn: &mut Conn,
+    repo: RepoId,
+    commit: &CommitSha,
+) -> Result<Vec<PublicationRow>, StoreError> {
+    let query = sql("select target, commit_id, published, remote_id, content, closed from publications \
+         where repo=$1 and number=$2 and commit_id=$3 order by target");
+    let query = query.bind(repo.get()).bind(NOBODY.get()).bind(commit.to_string());
+    db::all(conn, query).await?.iter().map(read).collect()
+}
+
+fn read(row: &AnyRow) -> Result<PublicationRow, StoreError> {
+    Ok(PublicationRow {
+        target: text(row, "target")?,
+        commit: maybe_text(row, "commit_id")?,
+        published: maybe_text(row, "published")?,
+        remote_id: maybe_int(row, "remote_id")?,
+        content: maybe_text(row, "content")?,
+        closed: int(row, "closed")? == 1,
+    })
 }
 
 /// Notes that the target is about to be written with the content of this digest.

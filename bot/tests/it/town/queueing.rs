@@ -9,11 +9,17 @@ const ON_COMMENT: &str = "discover\ndefaults {\n    apply on=comment\n}\n";
 
 /// `main` asks for both aggregates and merges by a queue.
 fn queued(config: &str, queue: &QueueRules, scenario: impl Fn(&mut Town)) -> String {
+    behind(&["buildit/plan", "buildit/apply"], config, queue, scenario)
+}
+
+/// The same with these required checks.
+fn behind(required: &[&str], config: &str, queue: &QueueRules, scenario: impl Fn(&mut Town)) -> String {
     let network = network(&[]);
     let files =
         [(".buildit/stacks.kdl", config), ("network/main.tf", &*network), ("cache/main.tf", &*main_tf(&[], ""))];
     story(&Plan { files: &files, slots: 4 }, |town| {
-        let checks = Rules::checks(&[("buildit/plan", None), ("buildit/apply", None)]);
+        let required: Vec<(&str, Option<u64>)> = required.iter().map(|name| (*name, None)).collect();
+        let checks = Rules::checks(&required);
         let rules = Rules { queue: Some(queue.clone()), ..checks };
         town.double.set_ruleset(SHOP, "queue", "~DEFAULT_BRANCH", rules).expect("set");
         scenario(town);
@@ -46,6 +52,15 @@ fn enqueue(town: &mut Town, numbers: &[u64]) -> Vec<String> {
     }
     let queue = town.double.merge_queue(SHOP, "main").expect("a queue");
     queue.into_iter().filter_map(|(_, commit)| commit).collect()
+}
+
+/// The check `test` is green on these branches; on groups nobody ever answers it, so that they stay in the queue.
+fn tests_pass(town: &mut Town, branches: &[&str]) {
+    for branch in branches {
+        let head = town.double.branch(SHOP, branch).expect("a branch");
+        town.double.set_status(SHOP, &head, "ben", "test", "success").expect("a status");
+    }
+    town.settle();
 }
 
 /// What stands on the commits of groups.
@@ -135,6 +150,66 @@ fn a_group_that_its_queue_dissolves_is_planned_no_further() {
         town.settle();
         tested(town, &groups);
         assert_eq!(town.jobs.running(), [], "nothing is planned for nobody");
+    });
+    insta::assert_snapshot!(told);
+}
+
+const BOUND: &str = "discover\nstack network {\n    path network\n    var { password secret=DB }\n}\n";
+
+#[test]
+fn a_stack_with_a_secret_is_as_reviewed_and_planned_with_it() {
+    let rules = QueueRules { min: 2, ..QueueRules::default() };
+    queued(BOUND, &rules, |town| {
+        town.set_secret("DB", Some("correct-horse"));
+        let one = open(town, "one", "network/main.tf", &network(&[("vpc", "1")]));
+        let two = open(town, "two", "network/main.tf", &network(&[("nat", "2")]));
+        let groups = enqueue(town, &[one, two]);
+        let before = town.jobs.started().len();
+        town.settle();
+        let first = town.double.checks_of(SHOP, &groups[0]).expect("a repository");
+        assert!(first.contains("- `network`: as reviewed\n"), "alone nothing is planned:\n{first}");
+        let both = town.double.checks_of(SHOP, &groups[1]).expect("a repository");
+        assert!(both.contains("- `network`: as reviewed (["), "together it is planned:\n{both}");
+        let planned = &town.jobs.started()[before];
+        assert_eq!(planned.secret_names, ["TF_VAR_password"]);
+    });
+}
+
+#[test]
+fn a_secret_that_a_member_brings_is_given_when_it_was_allowed_there() {
+    behind(&["test"], ON_MERGE, &QueueRules::default(), |town| {
+        town.set_secret("DB", Some("correct-horse"));
+        let grown = network(&[("vpc", "1")]);
+        let number = town.open("take", "Take it", &[(".buildit/stacks.kdl", BOUND), ("network/main.tf", &grown)]);
+        town.settle();
+        let head = town.double.branch(SHOP, "take").expect("a branch");
+        tests_pass(town, &["take"]);
+        let groups = enqueue(town, &[number]);
+        town.settle();
+        let shown = |town: &Town| town.double.checks_of(SHOP, &groups[0]).expect("a repository");
+        assert!(shown(town).contains("it could not be planned: it needs `buildit allow`"), "{}", shown(town));
+        let names = |town: &Town| town.jobs.started().into_iter().flat_map(|job| job.secret_names).collect::<Vec<_>>();
+        assert_eq!(names(town), Vec::<String>::new(), "a secret for what nobody allowed");
+        town.say(number, "ben", &format!("buildit allow {}", &head[..7]));
+        town.advance(2);
+        assert!(shown(town).contains("- `network`: as reviewed\n"), "{}", shown(town));
+        assert_eq!(names(town), ["TF_VAR_password"], "the pull request's own plan has it now");
+    });
+}
+
+#[test]
+fn a_group_says_that_one_of_it_weakens_what_nobody_approved() {
+    let told = behind(&["test"], ON_MERGE, &QueueRules::default(), |town| {
+        let weaker = "discover\ndefaults {\n    require { approvals 0 }\n}\n";
+        let one = open(town, "one", "cache/main.tf", &main_tf(&[("redis", "a")], ""));
+        let two = open(town, "two", ".buildit/stacks.kdl", weaker);
+        tests_pass(town, &["one", "two"]);
+        let groups = enqueue(town, &[one, two]);
+        town.settle();
+        tested(town, &groups);
+        town.say(two, "ana", "buildit approve config");
+        town.advance(2);
+        tested(town, &groups[1..]);
     });
     insta::assert_snapshot!(told);
 }
