@@ -13,7 +13,7 @@ use bot::app::server::{Http, Server, ServerParts, Work};
 use bot::clock::{SystemClock, UuidIds};
 use bot::github::{AppKey, GitHub, GitHubOptions, manifest};
 use bytes::Bytes;
-use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options};
+use fake_github::{AppCredentials, AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -87,13 +87,21 @@ fn terraform() -> Option<std::path::PathBuf> {
     found
 }
 
-fn double() -> (FakeGitHub, fake_github::AppCredentials) {
-    let double =
-        FakeGitHub::start(Options { delivery: DeliveryMode::Immediate, ..Options::default() }).expect("the double");
-    double.add_user("ana", "ana-token").expect("a user");
-    double.add_organization("acme", &["ana"]).expect("an organization");
+/// A GitHub that delivers at once, with these people, the organisation `acme` of some of them, and the App, not installed yet.
+pub(crate) fn people(logins: &[&str], members: &[&str]) -> (FakeGitHub, AppCredentials) {
+    let options = Options { delivery: DeliveryMode::Immediate, act_as_anyone: true, ..Options::default() };
+    let double = FakeGitHub::start(options).expect("the double");
+    for login in logins {
+        double.add_user(login, &format!("{login}-token")).expect("a user");
+    }
+    double.add_organization("acme", members).expect("an organization");
     let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
     let app = double.create_app(spec).expect("an app");
+    (double, app)
+}
+
+fn double() -> (FakeGitHub, AppCredentials) {
+    let (double, app) = people(&["ana"], &["ana"]);
     let stacks = "stack \"network\" {\n  path \"network\"\n}\n";
     double
         .create_repository("acme", "shop", &[(".buildit/stacks.kdl", stacks), ("network/main.tf", "")])
@@ -109,7 +117,7 @@ fn open_pull(double: &FakeGitHub) -> u64 {
     double.open_pull(SHOP, "ana", &NewPull { title, head, base, ..NewPull::default() }).expect("opened")
 }
 
-pub(crate) fn work(dir: &Path, double: &FakeGitHub, app: &fake_github::AppCredentials, program: &Path) -> Work {
+pub(crate) fn work(dir: &Path, double: &FakeGitHub, app: &AppCredentials, program: &Path) -> Work {
     let key = AppKey::from_pem(app.app_id, app.private_key_pem.as_bytes()).expect("a key");
     let options = GitHubOptions { api_url: double.api_url(), key };
     let github = Arc::new(GitHub::new(options, Arc::new(SystemClock::new())).expect("a client"));

@@ -16,8 +16,8 @@ use super::judge::Writer;
 use super::{StateError, States};
 use crate::audit::Actor;
 use crate::server_secret;
-use crate::store::states::TokenRow;
-use crate::store::{Conn, StoreError, states};
+use crate::store::state_tokens::TokenRow;
+use crate::store::{Conn, StoreError, state_tokens};
 
 /// The setting that holds the secret, sealed, hexadecimal.
 const SECRET: &str = "state-secret";
@@ -120,27 +120,27 @@ impl States {
             Access::Write { epoch } => Some(epoch),
         };
         let same = |it: &TokenRow| (it.repo, &it.stack, it.epoch, it.ended_at) == (repo, stack, epoch, None);
-        if let Some(row) = states::tokens_of(conn, run).await?.iter().find(|row| same(row)) {
+        if let Some(row) = state_tokens::of_run(conn, run).await?.iter().find(|row| same(row)) {
             return Ok(SecretString::from(derive(&secret, &row.nonce)));
         }
         let now = self.clock.now();
         let nonce = self.ids.uuid(now).to_string();
         let token = derive(&secret, &nonce);
         let row = TokenRow { nonce, run, repo, stack: stack.clone(), epoch, ended_at: None };
-        states::add_token(conn, &hash(&token), &row, now).await?;
+        state_tokens::add(conn, &hash(&token), &row, now).await?;
         Ok(SecretString::from(token))
     }
 
     /// Ends the tokens of a run, within the transaction of the caller. What the run still writes within an hour is
     /// kept beside the heads.
     pub async fn end_tokens(&self, conn: &mut Conn, run: RunId) -> Result<(), StoreError> {
-        states::end_tokens(conn, run, self.clock.now()).await
+        state_tokens::end(conn, run, self.clock.now()).await
     }
 
     /// All tokens that a run ever had, so that its log can be masked.
     pub async fn tokens_of(&self, run: RunId) -> Result<Vec<SecretString>, StateError> {
         let mut conn = self.store.read().await?;
-        let rows = states::tokens_of(&mut conn, run).await?;
+        let rows = state_tokens::of_run(&mut conn, run).await?;
         if rows.is_empty() {
             return Ok(Vec::new());
         }
@@ -153,7 +153,8 @@ impl States {
         if !token.starts_with(PREFIX) {
             return Err(TokenError::Unknown);
         }
-        let row = states::token(&mut *self.store.read().await?, &hash(token)).await?.ok_or(TokenError::Unknown)?;
+        let row =
+            state_tokens::by_hash(&mut *self.store.read().await?, &hash(token)).await?.ok_or(TokenError::Unknown)?;
         let access = row.epoch.map_or(Access::Read, |epoch| Access::Write { epoch });
         let is_over = |ended: Timestamp| access == Access::Read || self.clock.now() > ended.after(AFTERWARDS);
         if (row.repo, &row.stack) != (repo, stack) || row.ended_at.is_some_and(is_over) {

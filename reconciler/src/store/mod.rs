@@ -21,6 +21,7 @@ pub(crate) mod pulls;
 pub(crate) mod runs;
 pub(crate) mod sealed;
 pub(crate) mod secrets;
+pub(crate) mod state_tokens;
 pub(crate) mod states;
 #[cfg(test)]
 pub(crate) mod tests;

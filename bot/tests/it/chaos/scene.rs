@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bot::app::onlooker::{Onlooker, Seen};
-use bot::github::manifest;
-use fake_github::{AppCredentials, AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
+use fake_github::{AppCredentials, Change, FakeGitHub, NewPull, Role, Verdict};
 use model::id::{RepoId, StackName};
 use reconciler::states::States;
 use reconciler::store::Store;
@@ -16,7 +15,7 @@ use sqlx::Row as _;
 use super::gate::Gate;
 use super::life::{Life, pause, until};
 use crate::serving::process::free_address;
-use crate::serving::{SECRET, SHOP};
+use crate::serving::{SECRET, SHOP, people};
 use crate::state::{connect, inside};
 
 /// The truth is told within this after something died.
@@ -60,14 +59,7 @@ pub(super) fn three(journal: &Path, waits: Option<&Path>) -> String {
 impl Scene {
     /// A repository in which each of these stacks has a directory of its name with an empty file.
     pub(super) async fn new(stacks: &[&str], serve: &Serve<'_>) -> Self {
-        let options = Options { delivery: DeliveryMode::Immediate, ..Options::default() };
-        let double = FakeGitHub::start(options).expect("the double");
-        for login in ["ana", "ben"] {
-            double.add_user(login, &format!("{login}-token")).expect("a user");
-        }
-        double.add_organization("acme", &["ana"]).expect("an organization");
-        let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
-        let app = double.create_app(spec).expect("an app");
+        let (double, app) = people(&["ana", "ben"], &["ana"]);
         let stack = |name: &&str| {
             format!("stack \"{name}\" {{\n  path \"{name}\"\n  apply on=comment\n  require {{ undiverged }}\n}}\n")
         };

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::process::{Running, github, settings, within};
+use super::process::{Running, within};
 use super::*;
 use fake_github::{Role, Rules};
 
@@ -26,30 +26,13 @@ pub(crate) fn client() -> Option<std::path::PathBuf> {
     found.then_some(folder)
 }
 
-fn people() -> (FakeGitHub, fake_github::AppCredentials) {
-    let double =
-        FakeGitHub::start(Options { delivery: DeliveryMode::Immediate, ..Options::default() }).expect("the double");
-    for login in ["ana", "ben"] {
-        double.add_user(login, &format!("{login}-token")).expect("a user");
-    }
-    double.add_organization("acme", &["ana", "ben"]).expect("an organization");
-    let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
-    let app = double.create_app(spec).expect("an app");
-    (double, app)
-}
-
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the client is a node program")]
 fn a_client_of_its_own_walks_a_pull_request_beside_the_server() {
     let (Some(_), Some(folder)) = (terraform(), client()) else { return };
     let dir = tempfile::tempdir().expect("a directory");
-    let (double, app) = people();
-    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
-    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
-    let file = dir.path().join("buildit.toml");
-    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
-    let server = Running::start(&["serve", "--config", &file.display().to_string()]);
-    double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+    let (double, app) = people(&["ana", "ben"], &["ana", "ben"]);
+    let server = Running::with_github(dir.path(), &double, &app);
 
     // Between the repository and its first push someone installs the App, as on GitHub's page.
     let (made, installed) = (dir.path().join("made"), dir.path().join("installed"));
@@ -101,15 +84,8 @@ defaults {
 ";
 
 /// A repository of these, where our checks are required, and its people: ana and ben write, eve reads.
-fn infra() -> (FakeGitHub, fake_github::AppCredentials) {
-    let options = Options { delivery: DeliveryMode::Immediate, act_as_anyone: true, ..Options::default() };
-    let double = FakeGitHub::start(options).expect("the double");
-    for login in ["ana", "ben", "eve"] {
-        double.add_user(login, &format!("{login}-token")).expect("a user");
-    }
-    double.add_organization("acme", &["ana"]).expect("an organization");
-    let app = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
-    let app = double.create_app(app).expect("an app");
+fn infra() -> (FakeGitHub, AppCredentials) {
+    let (double, app) = people(&["ana", "ben", "eve"], &["ana"]);
     let empty = "terraform {}\n";
     let files = [".buildit/stacks.kdl", "network/main.tf", "cache/main.tf", "edge/main.tf"]
         .map(|path| (path, if path.starts_with('.') { STACKS } else { empty }));
@@ -129,12 +105,7 @@ fn people_live_through_the_whole_story_beside_the_server() {
     let (Some(_), Some(folder)) = (terraform(), client()) else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let (double, app) = infra();
-    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
-    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
-    let file = dir.path().join("buildit.toml");
-    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
-    let server = Running::start(&["serve", "--config", &file.display().to_string()]);
-    double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+    let server = Running::with_github(dir.path(), &double, &app);
 
     let tokens =
         ["ana", "ben", "eve"].map(|login| (format!("{}_TOKEN", login.to_uppercase()), format!("{login}-token")));

@@ -32,6 +32,17 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// The server of this GitHub's App, which is told of what happens; it runs jobs as processes.
+    pub(super) fn with_github(dir: &Path, double: &FakeGitHub, app: &AppCredentials) -> Self {
+        let rest = github(dir, &double.api_url(), &app.private_key_pem);
+        let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
+        let file = dir.join("buildit.toml");
+        std::fs::write(&file, settings(dir, &rest)).expect("written");
+        let server = Self::start(&["serve", "--config", &file.display().to_string()]);
+        double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+        server
+    }
+
     /// Reads the log until it listens.
     pub(crate) fn start(args: &[&str]) -> Self {
         let mut child = buildit(args).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -182,12 +193,7 @@ fn a_settings_file_is_all_that_a_plan_needs() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let (double, app) = double();
-    let rest = github(dir.path(), &double.api_url(), &app.private_key_pem);
-    let rest = format!("executor = \"process\"\nallow_process_executor = true\n{rest}");
-    let file = dir.path().join("buildit.toml");
-    std::fs::write(&file, settings(dir.path(), &rest)).expect("written");
-    let server = Running::start(&["serve", "--config", &file.display().to_string()]);
-    double.set_webhook_url(app.app_id, &format!("{}/webhook", server.url)).expect("hooked");
+    let server = Running::with_github(dir.path(), &double, &app);
     let number = open_pull(&double);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(planned(&double, number));

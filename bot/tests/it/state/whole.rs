@@ -1,8 +1,7 @@
 //! The whole way: a pull request of a stack without a backend, its plan, its apply, and the state that is kept.
 
 use bot::app::onlooker::{Onlooker, Seen};
-use bot::github::manifest;
-use fake_github::{AppSpec, Change, DeliveryMode, FakeGitHub, NewPull, Options, Role, Verdict};
+use fake_github::{Change, FakeGitHub, NewPull, Role, Verdict};
 use model::id::SecretName;
 use model::plan::{StateSeen, StateStamp};
 use model::ports::Clock as _;
@@ -12,7 +11,7 @@ use sqlx::Row as _;
 
 use super::faults::{Fault, Proxy};
 use super::*;
-use crate::serving::{BOUND, SECRET, SHOP, get, parts, work};
+use crate::serving::{BOUND, SHOP, get, parts, people, work};
 
 const CONFIG: &str = "stack network {\n  path network\n  apply on=comment\n  require { undiverged }\n}\n";
 /// What a job's log shows of the token is a mask.
@@ -40,14 +39,7 @@ impl Whole {
 
     /// With this configuration.
     async fn of(program: &Path, proxy: Option<Proxy>, config: &str) -> Self {
-        let options = Options { delivery: DeliveryMode::Immediate, ..Options::default() };
-        let double = FakeGitHub::start(options).expect("the double");
-        for login in ["ana", "ben"] {
-            double.add_user(login, &format!("{login}-token")).expect("a user");
-        }
-        double.add_organization("acme", &["ana"]).expect("an organization");
-        let spec = AppSpec::new(7, "buildit", SECRET, &manifest::permissions(), &manifest::EVENTS);
-        let app = double.create_app(spec).expect("an app");
+        let (double, app) = people(&["ana", "ben"], &["ana"]);
         let files = [(".buildit/stacks.kdl", config), ("network/main.tf", "")];
         double.create_repository("acme", "shop", &files).expect("a repository");
         double.set_permission(SHOP, "ben", Role::Write).expect("a role");
