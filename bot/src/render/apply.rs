@@ -12,7 +12,7 @@ use crate::render::verdict::{Status, Verdict, verdict};
 use crate::render::{failure, words};
 
 /// Where nothing can be applied at all, as in a preview.
-const REVIEW: &str = "**Next:** review the plan. This version does not apply.";
+const REVIEW: &str = "**Next:** review the plan. Nothing is applied from here.";
 
 /// The verdict of `buildit/apply`.
 pub(super) fn apply_verdict(view: &PullView) -> Verdict {

@@ -161,13 +161,13 @@ fn headlines_and_next_steps() {
     one running: Planning `b`: initializing
         **Next:** nothing to do; this follows the plan.
     planned: 2 stacks: 1 with changes, 1 unchanged
-        **Next:** review the plan. This version does not apply.
+        **Next:** review the plan. Nothing is applied from here.
     one planned: `network`: 1 to add, 1 to change, nothing destroyed
-        **Next:** review the plan. This version does not apply.
+        **Next:** review the plan. Nothing is applied from here.
     destroys data: 2 stacks change: 1 to add, 1 to change, **1 to replace** · **1 database would be destroyed**
-        **Next:** review the plan. This version does not apply.
+        **Next:** review the plan. Nothing is applied from here.
     one destroys: `database`: **1 to replace** · **1 database would be destroyed**
-        **Next:** review the plan. This version does not apply.
+        **Next:** review the plan. Nothing is applied from here.
     no changes: No changes in 2 stacks
         **Next:** nothing to apply.
     one unchanged: No changes in `network`
@@ -181,7 +181,7 @@ fn headlines_and_next_steps() {
     one timed out: `database`: no end after 30 min
         **Next:** look at the last lines; make it faster or raise `timeout`.
     not yet: 2 stacks: 1 not planned, 1 unchanged
-        **Next:** review the plan. This version does not apply.
+        **Next:** review the plan. Nothing is applied from here.
     one not yet: `a` is not planned: it needs the secret `COST_CENTER`
         **Next:** this version cannot give it; plan by hand, or take it out of the configuration.
     cancelled: 2 stacks: 1 cancelled, 1 unchanged
@@ -276,7 +276,7 @@ fn a_stack_check() {
     --
     `database`: **1 to replace** · **1 database would be destroyed**
 
-    **Next:** review the plan. This version does not apply.
+    **Next:** review the plan. Nothing is applied from here.
 
     > [!CAUTION]
     > `database` replaces, and so destroys, **`aws_db_instance.main`** (database): `deletion_protection = false`, `skip_final_snapshot = true`. Why: cannot be changed in place: engine\_version.

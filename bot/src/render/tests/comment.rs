@@ -8,7 +8,7 @@ fn one_stack() {
     <!-- buildit:summary:v1 -->
     ### `network`: 1 to add, 1 to change, nothing destroyed
 
-    **Next:** review the plan. This version does not apply.
+    **Next:** review the plan. Nothing is applied from here.
 
     <details open><summary>Plan of <code>infra/network</code></summary>
 
